@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error that a caller may see: one class a meaning, its HTTP status and its stable code on the class.
+
+The status, the code and the title are part of the API. The detail is for people and may change. The error body is the
+one of the OpenStack API working group: https://specs.openstack.org/openstack/api-sig/guidelines/errors.html
+"""
+
+from __future__ import annotations
+
+
+class MoganHilError(Exception):
+    """The base of all. Raised as itself it is a bug: a 500 whose detail stays in the log."""
+
+    status = 500
+    code = "internal"
+    title = "Internal error"
+    template = "An unexpected error happened."
+
+    def __init__(self, detail: str | None = None, **fields: object) -> None:
+        self.detail = detail if detail is not None else self.template.format(**fields)
+        super().__init__(self.detail)
+
+
+class BadRequest(MoganHilError):
+    status = 400
+    code = "request.invalid"
+    title = "Bad request"
+    template = "The request is not valid: {reason}"
+
+
+class BadField(BadRequest):
+    code = "request.field_invalid"
+    title = "A field is not valid"
+    template = "{field}: {reason}"
+
+
+class BadQuery(BadRequest):
+    code = "request.query_invalid"
+    title = "A query parameter is not valid"
+    template = "{field}: {reason}"
+
+
+class MarkerNotFound(BadRequest):
+    code = "request.marker_not_found"
+    title = "No such marker"
+    template = "The marker is not one of the things listed."
+
+
+class Unauthorized(MoganHilError):
+    status = 401
+    code = "auth.required"
+    title = "Authentication required"
+    template = "Name and password, or a token, are missing or wrong."
+
+
+class Forbidden(MoganHilError):
+    status = 403
+    code = "policy.forbidden"
+    title = "Not allowed"
+    template = "The policy does not allow you to do this ({rule})."
+
+
+class NotFound(MoganHilError):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    template = "There is no {kind} {name!r}."
+
+
+class RouteNotFound(NotFound):
+    code = "route.not_found"
+    template = "There is nothing at this path."
+
+
+class MethodNotAllowed(MoganHilError):
+    status = 405
+    code = "route.method_not_allowed"
+    title = "Method not allowed"
+    template = "This path does not take {method}; it takes {allowed}."
+
+    def __init__(self, detail: str | None = None, *, method: str = "", allowed: tuple[str, ...] = ()) -> None:
+        self.allowed = allowed
+        super().__init__(detail, method=method, allowed=", ".join(allowed))
+
+
+class NotAcceptable(MoganHilError):
+    status = 406
+    code = "request.version_unsupported"
+    title = "Version not supported"
+    template = "Version {version} is not supported; 1.{lowest} to 1.{highest} are."
+
+
+class Conflict(MoganHilError):
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    template = "{reason}"
+
+
+class Duplicate(Conflict):
+    code = "conflict.duplicate"
+    title = "It exists already"
+    template = "There is a {kind} with this {field} already."
+
+
+class Busy(Conflict):
+    code = "operation.pending"
+    title = "An operation is pending"
+    template = "Another operation on {kind} {name!r} is not finished yet."
+
+
+class InUse(Conflict):
+    code = "conflict.in_use"
+    title = "Still in use"
+    template = "{kind} {name!r} still has {what}."
+
+
+class NodeClaimed(Conflict):
+    code = "node.claimed"
+    title = "The node is claimed"
+    template = "Node {name!r} belongs to a project already."
+
+
+class NodeFree(Conflict):
+    code = "node.free"
+    title = "The node is free"
+    template = "Node {name!r} belongs to no project."
+
+
+class NodeUnavailable(Conflict):
+    code = "node.maintenance"
+    title = "The node is in maintenance"
+    template = "Node {name!r} is in maintenance."
+
+
+class NotEnoughNodes(Conflict):
+    code = "claim.not_enough_nodes"
+    title = "Not enough free nodes"
+    template = "{wanted} free nodes were asked for and {found} match; nothing was claimed."
+
+
+class ProjectMismatch(Conflict):
+    code = "network.no_access"
+    title = "The project may not use the network"
+    template = "The project of node {node!r} has no access to network {network!r}."
+
+
+class NotCabled(Conflict):
+    code = "nic.not_cabled"
+    title = "The NIC has no cable"
+    template = "NIC {name!r} is not cabled to a switch port."
+
+
+class WrongPhysicalNetwork(Conflict):
+    code = "network.other_physical_network"
+    title = "The network is on another physical network"
+    template = "Network {network!r} is on physical network {wanted!r}; the switch of NIC {nic!r} is on {actual!r}."
+
+
+class ChannelTaken(Conflict):
+    code = "attachment.channel_taken"
+    title = "The channel is taken"
+    template = "NIC {nic!r} already has a network on channel {channel!r}, or has this network on another channel."
+
+
+class SegmentTaken(Conflict):
+    code = "network.segment_taken"
+    title = "The segment is taken"
+    template = "Segment {segment} of physical network {physical_network!r} belongs to another network."
+
+
+class PoolEmpty(Conflict):
+    code = "network.pool_empty"
+    title = "No segment is free"
+    template = "All segments of physical network {physical_network!r} are in use."
+
+
+class NameAmbiguous(Conflict):
+    code = "name.ambiguous"
+    title = "The name is not unique"
+    template = "More than one {kind} is called {name!r}; use the uuid."
+
+
+class TooLarge(MoganHilError):
+    status = 413
+    code = "request.too_large"
+    title = "The request is too large"
+    template = "A body may have {limit} bytes."
+
+
+class UnsupportedMediaType(MoganHilError):
+    status = 415
+    code = "request.media_type"
+    title = "Not JSON"
+    template = "Bodies are application/json in UTF-8."
+
+
+class DeviceUnavailable(MoganHilError):
+    status = 503
+    code = "device.unavailable"
+    title = "The device could not be asked"
+    template = "{reason}"
+
+
+class DatabaseBusy(MoganHilError):
+    status = 503
+    code = "database.busy"
+    title = "The database is busy"
+    template = "The database did not answer in time; try again."

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds drivers by stevedore, one namespace a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import jsonschema
+import stevedore
+from oslo_log import log
+
+from mogan_hil.common import exception
+from mogan_hil.drivers.allocator.base import Allocator
+from mogan_hil.drivers.base import Driver
+from mogan_hil.drivers.obm.base import ObmDriver
+from mogan_hil.drivers.switch.base import SwitchDriver
+
+LOG = log.getLogger(__name__)
+
+KINDS: Mapping[str, type[Driver]] = {"switch": SwitchDriver, "obm": ObmDriver, "allocator": Allocator}
+
+
+def _failed(_manager: object, entry_point: object, error: BaseException) -> None:
+    LOG.error("Driver %(entry)s cannot be loaded and is left out: %(error)s", {"entry": entry_point, "error": error})
+
+
+class Drivers:
+    """The driver classes that are installed. A driver that cannot be imported is left out and logged."""
+
+    def __init__(self) -> None:
+        self._classes = {kind: self._load(kind, base) for kind, base in KINDS.items()}
+
+    @staticmethod
+    def _load(kind: str, base: type[Driver]) -> dict[str, type[Driver]]:
+        manager = stevedore.ExtensionManager(f"mogan_hil.{kind}", on_load_failure_callback=_failed)
+        found = {extension.name: extension.plugin for extension in manager}
+        for name, plugin in found.items():
+            if not (isinstance(plugin, type) and issubclass(plugin, base)):
+                raise TypeError(f"{kind} driver {name} is not a {base.__name__}")
+        return found
+
+    def names(self, kind: str) -> list[str]:
+        """The drivers of a kind, sorted."""
+        return sorted(self._classes[kind])
+
+    def get(self, kind: str, name: str) -> type[Driver]:
+        """The class of a driver.
+
+        :raises exception.BadField: it is not installed
+        """
+        try:
+            return self._classes[kind][name]
+        except KeyError:
+            raise exception.BadField(
+                field="driver", reason=f"there is no {kind} driver {name!r}; there are {', '.join(self.names(kind))}",
+            ) from None
+
+    def switch(self, name: str) -> type[SwitchDriver]:
+        """The class of a switch driver; see :meth:`get`."""
+        return cast("type[SwitchDriver]", self.get("switch", name))
+
+    def obm(self, name: str) -> type[ObmDriver]:
+        """The class of an OBM driver; see :meth:`get`."""
+        return cast("type[ObmDriver]", self.get("obm", name))
+
+    def allocator(self, name: str) -> type[Allocator]:
+        """The class of an allocator; see :meth:`get`."""
+        return cast("type[Allocator]", self.get("allocator", name))
+
+
+def check_options(driver: type[Driver], options: Mapping[str, Any], field: str = "options") -> None:
+    """Check options against the driver's schema. No value is repeated in the error: it may be a secret.
+
+    :raises exception.BadField: the first thing that is wrong
+    """
+    validator = jsonschema.Draft202012Validator(driver.options_schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(options))
+    if error is None:
+        return
+    where = ".".join([field, *(str(part) for part in error.absolute_path)])
+    if error.validator in ("required", "additionalProperties", "dependentRequired"):
+        reason = error.message
+    else:
+        reason = f"does not fit {error.validator}: {error.validator_value!r}"
+    raise exception.BadField(field=where, reason=reason)

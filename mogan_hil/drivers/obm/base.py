@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of an out-of-band management (OBM) driver: power, boot device and console of one node."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from enum import StrEnum
+
+from mogan_hil.drivers.base import Driver, Environment, Options, Unsupported
+
+#: Capabilities of an OBM driver.
+BOOT_DEVICE = "boot_device"
+CONSOLE = "console"
+SOFT_OFF = "soft_off"
+
+
+class Power(StrEnum):
+    """What a power supply may be asked for. `ON` and `OFF` are also what it may be."""
+
+    ON = "on"
+    OFF = "off"
+    SOFT_OFF = "soft_off"
+    CYCLE = "cycle"
+    RESET = "reset"
+
+
+class ObmDriver(Driver, abc.ABC):
+    """One node's controller. The constructor does no input or output."""
+
+    def __init__(self, options: Options, environment: Environment) -> None:
+        self.options = options
+        self.environment = environment
+
+    @abc.abstractmethod
+    def set_power(self, target: Power) -> None:
+        """Make it so. `ON` and `OFF` are fulfilled at once where the node is so already.
+
+        :raises DriverError: the controller refused or could not be asked
+        """
+
+    @abc.abstractmethod
+    def power(self) -> Power:
+        """`Power.ON` or `Power.OFF`, asked from the controller.
+
+        :raises DriverError: the controller could not be asked
+        """
+
+    def boot_devices(self) -> frozenset[str]:
+        """The boot devices that this node can be set to."""
+        raise Unsupported("The boot device of this node cannot be set.")
+
+    def boot_device(self) -> tuple[str | None, bool]:
+        """The boot device of the next boot, None if none is forced, and whether it stays after that boot."""
+        raise Unsupported("The boot device of this node cannot be read.")
+
+    def set_boot_device(self, device: str, persistent: bool) -> None:
+        """Boot from this device next time, or every time.
+
+        :param device: one of `boot_devices()`
+        :raises DriverError: not one of them, or the controller refused
+        """
+        raise Unsupported("The boot device of this node cannot be set.")
+
+    def console(self) -> Iterator[bytes]:
+        """What the node writes to its serial console from now on, until the iterator is closed."""
+        raise Unsupported("This node has no console.")
+
+    def close(self) -> None:
+        """End the session, if there is one."""
