@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs what is missing, on Debian and its relatives."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tests.servers import base
+
+#: Programs that the tests on real switches use, and the packages that bring them.
+TOOLS = {"ovs-vswitchd": "openvswitch-switch", "ip": "iproute2", "ping": "iputils-ping", "ethtool": "ethtool"}
+_INSTALL = ("-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", "install")
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def install_missing(servers: Sequence[type[base.Server]], say: Callable[[str], None]) -> None:
+    """Install the packages of the servers and tools that are not there; what cannot be had is said and left out."""
+    wanted = [package for server in servers if server.missing() for package in server.packages]
+    wanted += [package for program, package in TOOLS.items() if not base.find_program(program)]
+    if not wanted:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        why = "only root can" if os.geteuid() else "this is not a Debian-like system"
+        say(f"not installed ({why}): {', '.join(wanted)}")
+        return
+    say(f"Installing {', '.join(wanted)} (about a minute) ...")
+    with _daemons_kept_off():
+        if not _apt("update") and not _apt("update"):
+            say("apt-get update failed twice; trying with the package lists that are here")
+        if not _apt(*_INSTALL, *wanted):
+            # One package that cannot be had must not keep the others away.
+            failed = [package for package in wanted if not _apt(*_INSTALL, package)]
+            say(f"could not be installed: {', '.join(failed)}" if failed else "installed one by one")
+
+
+def _apt(*arguments: str) -> bool:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        ["apt-get", "-q", *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        print(f"apt-get {arguments[0]} failed:", *done.stdout.splitlines()[-15:], sep="\n    ")
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def _daemons_kept_off() -> Iterator[None]:
+    """Keep the packages from starting their machine-wide daemons, which no test uses and which may fail to start."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
