@@ -12,6 +12,7 @@ help: ## list the targets
 	@awk -F ' ## ' '/^[.a-z]+:.* ## / {split($$1, t, ":"); printf "make %-6s %s\n", t[1], $$2}' $(MAKEFILE_LIST)
 
 .venv: .venv/.package ## make the environment in .venv; PYTHON=... names the interpreter
+	@:
 
 .venv/.package: requirements.txt test-requirements.txt setup.cfg
 	@bash .ci/venv package && touch $@
