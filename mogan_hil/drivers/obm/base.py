@@ -25,6 +25,17 @@ class Power(StrEnum):
     RESET = "reset"
 
 
+class Console(Iterator[bytes], abc.ABC):
+    """What a node writes to its serial console, piece by piece; `next` waits for more.
+
+    `close` ends it, from any thread and as often as wanted; a `next` that waits then raises `StopIteration` within a
+    second.
+    """
+
+    @abc.abstractmethod
+    def close(self) -> None: ...
+
+
 class ObmDriver(Driver, abc.ABC):
     """One node's controller. The constructor does no input or output."""
 
@@ -62,8 +73,11 @@ class ObmDriver(Driver, abc.ABC):
         """
         raise Unsupported("The boot device of this node cannot be set.")
 
-    def console(self) -> Iterator[bytes]:
-        """What the node writes to its serial console from now on, until the iterator is closed."""
+    def console(self) -> Console:
+        """What the node writes to its serial console from now on.
+
+        :raises DriverError: the controller could not be asked
+        """
         raise Unsupported("This node has no console.")
 
     def close(self) -> None:
