@@ -94,14 +94,17 @@ def read_allowed(text: str) -> set[str]:
 
 
 def check_skips(path: Path) -> int:
-    """Compare the skips of the last run with those allowed, then print the totals; returns the exit code."""
+    """Compare the skips of the last run with those allowed, then print the totals.
+
+    :returns: the exit code, 1 also if that run failed or had no test
+    """
     summary = last_run()
     new = sorted(set(summary.skipped) - read_allowed(path.read_text()))
     if new:
         print(f"{len(new)} skipped tests are not in {path}:")
         print("".join(f"    {test} # {summary.skipped[test]}\n" for test in new), end="")
     print(summary.totals(), flush=True)
-    return 1 if new else 0
+    return 1 if new or summary.failed or not summary.passed else 0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -112,7 +115,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--allowed-skips", metavar="FILE", type=Path)
     parser.add_argument("regex", nargs="*")
     options = parser.parse_args(arguments)
-    return check_skips(options.allowed_skips) if options.allowed_skips else run(options.regex)
+    try:
+        return check_skips(options.allowed_skips) if options.allowed_skips else run(options.regex)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
