@@ -30,10 +30,9 @@ test: .venv/.package ## run the tests with real servers; T=regex runs those that
 	@$(BIN)/python -m tests.servers --install -- $(BIN)/python -m tests.run_summary $(if $(T),'$(T)')
 
 lint: .venv/.lint ## hacking, ruff, mypy --strict and the import layers
-	$(BIN)/flake8
-	$(BIN)/ruff check
-	$(BIN)/mypy --strict
-	$(BIN)/lint-imports
+	@failed=; for check in flake8 "ruff check" "mypy --strict" lint-imports; do \
+		echo "$$check"; $(BIN)/$$check || failed=1; \
+	done; [ -z "$$failed" ]
 
 docs: .venv/.lint ## build the documents into */build/html
 	@for part in doc api-ref releasenotes; do \
