@@ -34,7 +34,7 @@ class ChooseServers(unittest.TestCase):
         self.assertIn("its tests are skipped", said)
 
     def test_a_server_that_the_caller_names_is_not_started(self) -> None:
-        with mock.patch.object(base, "find_program", return_value="/bin/x"):
+        with mock.patch.object(base, "find_program", autospec=True, return_value="/bin/x"):
             chosen, _ = self.choose({"MOGAN_HIL_TEST_MYSQL_URL": "mysql+pymysql://elsewhere/"})
         self.assertEqual(["rabbitmq"], chosen)
 
