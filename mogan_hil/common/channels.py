@@ -50,3 +50,12 @@ def ranges(vlans: Iterable[int]) -> str:
         else:
             spans.append([vlan, vlan])
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def expand(text: str) -> frozenset[int]:
+    """The opposite of :func:`ranges`."""
+    found: set[int] = set()
+    for span in filter(None, text.split(",")):
+        low, _, high = span.partition("-")
+        found.update(range(int(low), int(high or low) + 1))
+    return frozenset(found)

@@ -16,12 +16,14 @@ class Operation(StrEnum):
     ERROR = "error"
 
 
-OPERATION_NEXT = MappingProxyType({
-    Operation.PENDING: frozenset({Operation.RUNNING, Operation.ERROR}),
-    Operation.RUNNING: frozenset({Operation.PENDING, Operation.RUNNING, Operation.DONE, Operation.ERROR}),
-    Operation.DONE: frozenset(),
-    Operation.ERROR: frozenset(),
-})
+OPERATION_NEXT = MappingProxyType(
+    {
+        Operation.PENDING: frozenset({Operation.RUNNING, Operation.ERROR}),
+        Operation.RUNNING: frozenset({Operation.PENDING, Operation.RUNNING, Operation.DONE, Operation.ERROR}),
+        Operation.DONE: frozenset(),
+        Operation.ERROR: frozenset(),
+    }
+)
 
 OPERATION_OPEN = (Operation.PENDING, Operation.RUNNING)
 
@@ -34,11 +36,13 @@ class Attachment(StrEnum):
     DETACHING = "detaching"
 
 
-ATTACHMENT_NEXT = MappingProxyType({
-    Attachment.ATTACHING: frozenset({Attachment.ACTIVE}),
-    Attachment.ACTIVE: frozenset({Attachment.DETACHING}),
-    Attachment.DETACHING: frozenset({Attachment.ACTIVE}),
-})
+ATTACHMENT_NEXT = MappingProxyType(
+    {
+        Attachment.ATTACHING: frozenset({Attachment.ACTIVE}),
+        Attachment.ACTIVE: frozenset({Attachment.DETACHING}),
+        Attachment.DETACHING: frozenset({Attachment.ACTIVE}),
+    }
+)
 
 
 class Port(StrEnum):

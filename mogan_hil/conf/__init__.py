@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration, one file a group. There is no global object: whoever needs options takes a `ConfigOpts`."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from mogan_hil.conf import api, auth, conductor, default, network
+
+GROUPS = (default, api, auth, conductor, network)
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register every option of the service."""
+    for group in GROUPS:
+        group.register_opts(conf)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[conductor]"""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("conductor", title="The conductor")
+
+OPTS = [
+    cfg.IntOpt("workers", min=1, max=256, default=16, help="Lanes that one conductor works on at a time."),
+    cfg.StrOpt(
+        "lock_url",
+        secret=True,
+        help="Where conductors agree who has a lane: a tooz URL. If it is not set it follows the database: files under "
+        "state_path for SQLite (one machine only), the database's own locks for MySQL, MariaDB and PostgreSQL.",
+    ),
+    cfg.FloatOpt(
+        "driver_timeout",
+        min=0.1,
+        max=3600,
+        default=60.0,
+        help="Seconds that one call of a driver may take. A call that takes longer ends its operation in error.",
+    ),
+    cfg.IntOpt(
+        "max_attempts",
+        min=1,
+        max=100,
+        default=5,
+        help="How often an operation is tried when a driver says that its error may pass, or a conductor died over it.",
+    ),
+    cfg.FloatOpt(
+        "retry_delay",
+        min=0,
+        max=600,
+        default=1.0,
+        help="Seconds before the second try; each further one waits twice as long as the one before.",
+    ),
+    cfg.FloatOpt(
+        "max_retry_delay", min=0, max=3600, default=30.0, help="The longest wait between two tries, in seconds."
+    ),
+    cfg.FloatOpt(
+        "sweep_interval",
+        min=0.05,
+        max=3600,
+        default=5.0,
+        help="Seconds between two looks for work that nobody was told of, or that a conductor left behind.",
+    ),
+    cfg.FloatOpt(
+        "poll_interval",
+        min=0.1,
+        max=86400,
+        default=60.0,
+        help="Seconds between two looks at a switch that does not push its changes.",
+    ),
+    cfg.IntOpt(
+        "batch_size", min=1, max=10000, default=256, help="Operations that one session with a device may serve."
+    ),
+    cfg.StrOpt(
+        "on_drift",
+        default="report",
+        choices=[
+            ("report", "Show it, log it and count it"),
+            ("heal", "Also make the port as the database says, again"),
+        ],
+        help="What to do about a port that was changed behind the service's back.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the group's options."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> dict[str | None, list[cfg.Opt]]:
+    """The group's options for the sample generator."""
+    return {GROUP.name: OPTS}

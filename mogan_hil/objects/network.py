@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks, who may use them, and what is attached to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import states
+from mogan_hil.db import models
+from mogan_hil.objects import base
+
+
+class Network(base.Stored):
+    MODEL = models.Network
+    KIND = "network"
+
+    name: str
+    description: str
+    project_id: str | None
+    owner: str
+    public: bool
+    physical_network: str
+    segment_id: str
+    pooled: bool
+    channels: list[str]
+    created_at: datetime
+
+    @staticmethod
+    def used_segments(session: orm.Session, physical_network: str) -> set[str]:
+        """The segments that networks have."""
+        networks = models.Network
+        query = sa.select(networks.segment_id).where(networks.physical_network == physical_network)
+        return set(session.scalars(query))
+
+
+def usable_by(project_id: str | None) -> sa.ColumnElement[bool]:
+    """The condition for networks that a project may use: its own, those it has access to, and the public ones."""
+    networks, access = models.Network, models.NetworkAccess
+    if project_id is None:
+        return networks.public.is_(True)
+    return sa.or_(
+        networks.project_id == project_id,
+        networks.public.is_(True),
+        sa.exists().where(access.network_id == networks.id, access.project_id == project_id),
+    )
+
+
+def access_of(session: orm.Session, ids: list[int]) -> dict[int, list[str]]:
+    """The projects that have access to these networks, besides their owners."""
+    found: dict[int, list[str]] = {network: [] for network in ids}
+    access = models.NetworkAccess
+    query = sa.select(access.network_id, access.project_id).where(access.network_id.in_(ids)).order_by(access.id)
+    for network, project in session.execute(query):
+        found[network].append(project)
+    return found
+
+
+class Access(base.Stored):
+    MODEL = models.NetworkAccess
+    KIND = "access"
+
+    network_id: int
+    project_id: str
+
+    @classmethod
+    def identified(cls, ident: str) -> sa.ColumnElement[bool]:
+        """Access goes by its project."""
+        return models.NetworkAccess.project_id == ident
+
+
+class Attachment(base.Stored):
+    MODEL = models.Attachment
+    KIND = "attachment"
+
+    nic_id: int
+    network_id: int
+    channel: str
+    status: states.Attachment
+    created_at: datetime
+
+    @staticmethod
+    def move(session: orm.Session, nic_id: int, old: states.Attachment, new: states.Attachment) -> None:
+        """Every attachment of a NIC that is in one state goes to another."""
+        rows = models.Attachment
+        session.execute(sa.update(rows).where(rows.nic_id == nic_id, rows.status == old).values(status=new))
+
+    @staticmethod
+    def drop(session: orm.Session, nic_id: int, status: states.Attachment) -> None:
+        """Delete every attachment of a NIC that is in this state."""
+        rows = models.Attachment
+        session.execute(sa.delete(rows).where(rows.nic_id == nic_id, rows.status == status))

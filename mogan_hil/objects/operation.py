@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal: one row a piece of work on hardware, written together with what it is to bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import states
+from mogan_hil.db import models
+from mogan_hil.objects import base
+
+#: Longer texts are cut: the column for the tenant is short.
+ERROR_LENGTH = 1024
+DETAIL_LENGTH = 16000
+
+
+class Operation(base.Stored):
+    MODEL = models.Operation
+    KIND = "operation"
+
+    verb: str
+    lane: str
+    state: states.Operation
+    pending_key: str | None
+    parent_id: int | None
+    request_id: str
+    user_id: str
+    project_id: str | None
+    node: str | None
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    verified: bool | None
+    error: str | None
+    error_detail: str | None
+    attempts: int
+    not_before: datetime | None
+    conductor: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def due(cls, session: orm.Session, lane: str, limit: int) -> list[Operation]:
+        """The open operations of a lane that may run now, oldest first.
+
+        Whoever asks has the lane, so that one which says `running` was left behind by a conductor that died. An operation
+        that waits for its next try holds back later ones on the same thing, and no others.
+        """
+        rows = models.Operation
+        query = sa.select(rows).where(rows.lane == lane, rows.state.in_(states.OPERATION_OPEN)).order_by(rows.id)
+        found, held = [], set()
+        moment = models.now()
+        for row in session.scalars(query.limit(4 * limit).execution_options(populate_existing=True)):
+            if row.pending_key in held:
+                continue
+            if row.not_before is not None and row.not_before > moment:
+                held.add(row.pending_key)
+            else:
+                found.append(cls.from_row(row))
+        return found[:limit]
+
+    @staticmethod
+    def lanes(session: orm.Session) -> list[str]:
+        """The lanes with an operation that may run now."""
+        rows = models.Operation
+        query = (
+            sa.select(rows.lane)
+            .distinct()
+            .where(
+                rows.state.in_(states.OPERATION_OPEN),
+                sa.or_(rows.not_before.is_(None), rows.not_before <= models.now()),
+            )
+        )
+        return list(session.scalars(query))
+
+    @staticmethod
+    def begin(session: orm.Session, operations: Sequence[Operation], conductor: str) -> None:
+        """Mark operations as running here, and count the attempt."""
+        rows = models.Operation
+        moment = models.now()
+        session.execute(
+            sa.update(rows)
+            .where(rows.id.in_(base.column(operations, "id")), rows.state.in_(states.OPERATION_OPEN))
+            .values(
+                state=states.Operation.RUNNING,
+                conductor=conductor,
+                attempts=rows.attempts + 1,
+                started_at=sa.func.coalesce(rows.started_at, moment),
+            )
+            .execution_options(synchronize_session=False)
+        )
+        for operation in operations:
+            operation.state = states.Operation.RUNNING
+            operation.conductor = conductor
+            operation.attempts += 1
+
+    def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
+        # Another conductor that took the lane over has counted another attempt: then this result is not wanted any more.
+        rows = models.Operation
+        return (
+            rows.state == states.Operation.RUNNING,
+            rows.conductor == self.conductor,
+            rows.attempts == self.attempts,
+        )
+
+    def finish(self, session: orm.Session, *, verified: bool | None, result: dict[str, Any] | None = None) -> bool:
+        """It is done.
+
+        :returns: False if another conductor has taken it over meanwhile: nothing may be written then
+        """
+        return self.update(
+            session,
+            *self._mine(),
+            state=states.Operation.DONE,
+            pending_key=None,
+            verified=verified,
+            result=result,
+            error=None,
+            error_detail=None,
+            finished_at=models.now(),
+        )
+
+    def fail(self, session: orm.Session, error: str, detail: str) -> bool:
+        """It ends in error.
+
+        :param error: one sentence for the tenant
+        :param detail: for the operator
+        :returns: see :meth:`finish`
+        """
+        return self.update(
+            session,
+            *self._mine(),
+            state=states.Operation.ERROR,
+            pending_key=None,
+            verified=False,
+            error=error[:ERROR_LENGTH],
+            error_detail=detail[:DETAIL_LENGTH],
+            finished_at=models.now(),
+        )
+
+    def postpone(self, session: orm.Session, seconds: float, error: str, detail: str) -> bool:
+        """Try again later; the reason stands in the journal meanwhile.
+
+        :returns: see :meth:`finish`
+        """
+        return self.update(
+            session,
+            *self._mine(),
+            state=states.Operation.PENDING,
+            not_before=models.now() + timedelta(seconds=seconds),
+            error=error[:ERROR_LENGTH],
+            error_detail=detail[:DETAIL_LENGTH],
+        )
+
+    @staticmethod
+    def children(session: orm.Session, parent_id: int) -> list[Operation]:
+        """The operations that were begun on behalf of another."""
+        return Operation.find(session, models.Operation.parent_id == parent_id)
+
+    @staticmethod
+    def open_keys(session: orm.Session, keys: Collection[str]) -> set[str]:
+        """Which of these things have an open operation."""
+        rows = models.Operation
+        query = sa.select(rows.pending_key).where(rows.pending_key.in_(keys))
+        return {key for key in session.scalars(query) if key is not None}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users of auth `local`, and the roles that they have in projects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.db import models
+from mogan_hil.objects import base
+
+#: Each role includes those after it.
+ROLES = ("admin", "member", "reader")
+
+
+class User(base.Stored):
+    MODEL = models.User
+    KIND = "user"
+
+    name: str
+    password_hash: str
+    created_at: datetime
+
+
+class RoleAssignment(base.Stored):
+    MODEL = models.RoleAssignment
+    KIND = "role assignment"
+
+    user_id: int
+    project_id: str
+    role: str
+
+    @staticmethod
+    def of_users(session: orm.Session, users: list[int]) -> list[sa.Row[tuple[int, str, str, str]]]:
+        """User id, project's id, project's name and role, of these users."""
+        roles, projects = models.RoleAssignment, models.Project
+        query = (
+            sa.select(roles.user_id, projects.uuid, projects.name, roles.role)
+            .join(projects, projects.uuid == roles.project_id)
+            .where(roles.user_id.in_(users))
+            .order_by(projects.name)
+        )
+        return list(session.execute(query))
+
+    @staticmethod
+    def other_admins(session: orm.Session, user_id: int) -> int:
+        """How many users besides this one are administrators. The rows stay locked: the last one cannot leave twice."""
+        roles = models.RoleAssignment
+        query = sa.select(roles.user_id).where(roles.role == "admin").with_for_update()
+        return len(set(session.scalars(query)) - {user_id})

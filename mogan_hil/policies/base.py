@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules that others are made of.
+
+An administrator has the role admin, in whatever project or for the system. Members and readers act in the project that
+their token is scoped to. A role includes the lesser ones, as Keystone's implied roles do.
+"""
+
+from __future__ import annotations
+
+from oslo_policy import policy
+
+ADMIN = "rule:admin"
+PROJECT_MEMBER = "rule:project_member"
+PROJECT_READER = "rule:project_reader"
+ANYBODY = "rule:anybody"
+
+RULES = [
+    policy.RuleDefault("admin", "role:admin", description="An administrator of the site."),
+    policy.RuleDefault("member", "role:member or role:manager", description="Somebody who may change things."),
+    policy.RuleDefault(
+        "owner", "project_id:%(project_id)s", description="Somebody of the project that owns the target."
+    ),
+    policy.RuleDefault(
+        "project_member",
+        "rule:admin or (rule:member and rule:owner)",
+        description="A member of the project that owns the target, or an administrator.",
+    ),
+    policy.RuleDefault(
+        "project_reader",
+        "rule:admin or ((rule:member or role:reader) and rule:owner)",
+        description="Anybody of the project that owns the target, or an administrator.",
+    ),
+    policy.RuleDefault(
+        "anybody",
+        "rule:admin or rule:member or role:reader or role:service",
+        description="Anybody with a role in some project.",
+    ),
+]
+
+#: Both kinds of token are understood by every rule.
+SCOPES = ["system", "project"]
+
+
+def rule(name: str, check: str, description: str, *operations: tuple[str, str]) -> policy.DocumentedRuleDefault:
+    """A documented default.
+
+    :param operations: pairs of method and path
+    """
+    return policy.DocumentedRuleDefault(
+        name, check, description, [{"method": method, "path": path} for method, path in operations], scope_types=SCOPES
+    )

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NICs of nodes."""
+
+from __future__ import annotations
+
+from mogan_hil.policies import base
+
+CREATE = "nic:create"
+LIST = "nic:list"
+GET = "nic:get"
+GET_CABLING = "nic:get_cabling"
+DELETE = "nic:delete"
+
+RULES = [
+    base.rule(CREATE, base.ADMIN, "Register a NIC.", ("POST", "/v1/nodes/{node}/nics")),
+    base.rule(LIST, base.PROJECT_READER, "List the NICs of a node.", ("GET", "/v1/nodes/{node}/nics")),
+    base.rule(GET, base.PROJECT_READER, "Show a NIC.", ("GET", "/v1/nodes/{node}/nics/{nic}")),
+    base.rule(
+        GET_CABLING,
+        base.ADMIN,
+        "See which port a NIC is cabled to.",
+        ("GET", "/v1/nodes/{node}"),
+        ("GET", "/v1/nodes/{node}/nics"),
+        ("GET", "/v1/nodes/{node}/nics/{nic}"),
+    ),
+    base.rule(DELETE, base.ADMIN, "Remove a NIC that is not cabled.", ("DELETE", "/v1/nodes/{node}/nics/{nic}")),
+]

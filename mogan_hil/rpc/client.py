@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API asks of conductors. A cast is a wake-up and may be lost: the journal has the work, and a sweep finds it.
+
+Version history:
+
+* 1.0 - wake, observe
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Protocol
+
+import oslo_messaging
+from oslo_log import log
+
+from mogan_hil.common import exception
+
+LOG = log.getLogger(__name__)
+
+TOPIC = "mogan_hil.conductor"
+VERSION = "1.0"
+
+
+class Client(Protocol):
+    """The conductors, as the API knows them. In the embedded shape the conductor itself is one."""
+
+    def wake(self, lane: str) -> None:
+        """Tell that a lane has work. Never waits and never fails."""
+
+    def observe(self, switch: str, timeout: float) -> None:
+        """Have the ports of a switch read now, and what they are written to their rows.
+
+        :param switch: its uuid
+        :param timeout: seconds to wait
+        :raises exception.DeviceUnavailable: it could not be read in that time
+        """
+
+
+class RemoteClient:
+    """Conductors in other processes, over oslo.messaging.
+
+    Casts are sent by a thread of their own: a broker that is down makes no request wait.
+
+    :param transport: an RPC transport
+    """
+
+    def __init__(self, transport: oslo_messaging.RPCTransport) -> None:
+        target = oslo_messaging.Target(topic=TOPIC, version=VERSION)
+        self._client = oslo_messaging.get_rpc_client(transport, target)
+        self._lanes: queue.Queue[str] = queue.Queue(maxsize=10000)
+        self._sender: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def wake(self, lane: str) -> None:
+        """See :meth:`Client.wake`."""
+        with self._lock:  # not in the constructor: a thread does not outlive a fork
+            if self._sender is None or not self._sender.is_alive():
+                self._sender = threading.Thread(target=self._send, name="wake", daemon=True)
+                self._sender.start()
+        try:
+            self._lanes.put_nowait(lane)
+        except queue.Full:
+            LOG.warning("The message broker does not take wake-ups; the conductors' sweep will find %s", lane)
+
+    def _send(self) -> None:
+        while True:
+            lane = self._lanes.get()
+            try:
+                self._client.prepare(retry=1).cast({}, "wake", lane=lane)
+            except Exception as error:  # whatever happens to a wake-up, the next one must be sent
+                LOG.warning("A wake-up for %(lane)s was not sent: %(error)s", {"lane": lane, "error": error})
+
+    def observe(self, switch: str, timeout: float) -> None:
+        """See :meth:`Client.observe`."""
+        try:
+            reason = self._client.prepare(timeout=timeout, retry=1).call({}, "observe", switch=switch, timeout=timeout)
+        except (oslo_messaging.MessagingException, oslo_messaging.RemoteError) as error:
+            LOG.warning("Switch %(switch)s could not be observed: %(error)s", {"switch": switch, "error": error})
+            raise exception.DeviceUnavailable(reason="No conductor answered in time.") from None
+        if reason:
+            raise exception.DeviceUnavailable(reason=reason)
+
+
+class NoClient:
+    """No conductor can be told: it finds work by its sweep alone."""
+
+    def wake(self, lane: str) -> None:
+        """Nothing."""
+
+    def observe(self, switch: str, timeout: float) -> None:
+        """Always refuses; see :meth:`Client.observe`."""
+        raise exception.DeviceUnavailable(reason="No message broker is configured, so no conductor can be asked.")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every verb is given, and what every verb does.
+
+A verb reads as find, authorize, check, write, tell. It takes a :class:`Call` first, raises the errors of
+:mod:`mogan_hil.common.exception`, and knows nothing of HTTP: every front end calls the same verbs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import api as db_retry
+from sqlalchemy import orm
+
+from mogan_hil.common import exception, states
+from mogan_hil.context import RequestContext
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.allocator.base import Allocator
+from mogan_hil.drivers.loader import Drivers
+from mogan_hil.objects import node as node_objects
+from mogan_hil.objects import project as project_objects
+from mogan_hil.objects.base import Lock
+from mogan_hil.objects.operation import Operation
+from mogan_hil.policy import Policy
+from mogan_hil.rpc.client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Node = node_objects.Node
+Project = project_objects.Project
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a process has, made once at its start."""
+
+    conf: cfg.ConfigOpts
+    database: Database
+    policy: Policy
+    drivers: Drivers
+    allocator: Allocator
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who asks, and with what."""
+
+    context: RequestContext
+    services: Services
+
+    @property
+    def project_id(self) -> str | None:
+        """The project that the caller acts for; None with a token for the system."""
+        project: str | None = self.context.project_id
+        return project
+
+    def check(self, rule: str, project_id: str | None = None, **target: Any) -> None:
+        """Authorize.
+
+        :param project_id: the owner of the target, None where nobody owns it
+        :raises exception.Forbidden: the policy does not allow it
+        """
+        self.services.policy.check(self.context, rule, {"project_id": project_id, **target})
+
+    def allows(self, rule: str, project_id: str | None = None, **target: Any) -> bool:
+        """Whether :meth:`check` would pass."""
+        return self.services.policy.allows(self.context, rule, {"project_id": project_id, **target})
+
+    @property
+    def admin(self) -> bool:
+        """Whether the caller sees every project's things."""
+        return self.allows("admin")
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[orm.Session]:
+        """See :meth:`mogan_hil.db.api.Database.reader`."""
+        with self.services.database.reader() as session:
+            yield session
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[orm.Session]:
+        """See :meth:`mogan_hil.db.api.Database.writer`."""
+        with self.services.database.writer() as session:
+            yield session
+
+
+#: Runs a verb again when the database gave up its transaction for another's sake. A verb tells nobody before it commits.
+_again = db_retry.wrap_db_retry(
+    max_retries=20, retry_interval=0.02, inc_retry_interval=True, max_retry_interval=0.5, retry_on_deadlock=True
+)
+
+
+def writes(verb: Callable[P, R]) -> Callable[P, R]:
+    """Mark a verb that writes: it is run again after a deadlock."""
+    wrapped: Callable[P, R] = _again(verb)
+    return wrapped
+
+
+def visible_node(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Node:
+    """A node that the caller may see: free, of the own project, or any for an administrator.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    """
+    return Node.get(session, ident, *nodes_seen_by(call), lock=lock)
+
+
+def nodes_seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes that the caller may see."""
+    if call.admin:
+        return []
+    column = Node.MODEL.project_id  # type: ignore[attr-defined]
+    return [sa.or_(column.is_(None), column == call.project_id)]
+
+
+def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
+    """The id of the project that is meant, the caller's own if none is named. It is written down if Keystone knows it.
+
+    :raises exception.NotFound: there is no such project
+    :raises exception.BadField: none is named, and the caller's token is for none
+    """
+    own = call.project_id
+    if ident is None or ident in (own, call.context.project_name):
+        ident = own
+    if ident is None:
+        raise exception.BadField(field="project_id", reason="name a project; your token is for none")
+    if call.services.conf.auth.strategy == "local":
+        return Project.get(session, ident).uuid
+    Project.ensure(session, ident)
+    return ident
+
+
+def journal(
+    session: orm.Session,
+    call: Call,
+    verb: str,
+    lane: str,
+    *,
+    busy: exception.MoganHilError,
+    pending_key: str | None,
+    project_id: str | None,
+    node: str | None = None,
+    parent_id: int | None = None,
+    payload: dict[str, Any] | None = None,
+) -> Operation:
+    """Write an operation to the journal, in the transaction that writes its intent.
+
+    :param busy: what to raise when another open operation holds the same key
+    """
+    return Operation.create(
+        session,
+        busy,
+        verb=verb,
+        lane=lane,
+        state=states.Operation.PENDING,
+        pending_key=pending_key,
+        request_id=call.context.request_id or "",
+        user_id=call.context.user_id or "",
+        project_id=project_id,
+        node=node,
+        parent_id=parent_id,
+        payload=payload or {},
+    )

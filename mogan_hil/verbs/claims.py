@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims: many nodes at once, wired or not; all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from oslo_utils import uuidutils
+from sqlalchemy import orm
+
+from mogan_hil.common import exception
+from mogan_hil.db import models
+from mogan_hil.objects.node import Nic, Node
+from mogan_hil.objects.operation import Operation
+from mogan_hil.policies import node as rules
+from mogan_hil.verbs.attachments import attach
+from mogan_hil.verbs.base import Call, journal, resolve_project, visible_node, writes
+
+#: Lanes on which claims are watched over. More only mean that more of them are settled at a time.
+LANES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A network for every claimed node.
+
+    :param nic: the NIC's name; None takes the first cabled one that no other wire has
+    """
+
+    network: str
+    nic: str | None = None
+    channel: str | None = None
+
+
+@writes
+def create(
+    call: Call,
+    *,
+    count: int | None,
+    nodes: Collection[str],
+    resource_class: str | None,
+    traits: Collection[str],
+    project: str | None,
+    wires: Sequence[Wire],
+) -> tuple[Sequence[Node], Operation | None]:
+    """Claim nodes for a project and attach networks to them.
+
+    :param count: how many of those that fit; None where the nodes are named
+    :param nodes: which ones
+    :returns: the nodes, and the operation that wires them, None where nothing is to be wired. When one NIC cannot be
+        wired that operation takes every network off again, gives the nodes back and ends in error.
+    :raises exception.BadField: neither count nor nodes, or both; one NIC named by two wires
+    :raises exception.NotEnoughNodes: fewer fit
+    :raises exception.NodeClaimed: one that is named is another's
+    :raises: what attaching a network raises
+    """
+    _check_question(count, nodes, wires)
+    if project is not None and project not in (call.project_id, call.context.project_name):
+        call.check(rules.CLAIM, project)
+    with call.writer() as session:
+        owner = resolve_project(session, call, project)
+        call.check(rules.CLAIM, owner)
+        found = _named(session, call, nodes) if nodes else _chosen(session, count or 1, resource_class, traits)
+        for node in found:
+            if not node.claim(session, owner):
+                raise (
+                    exception.NodeUnavailable(name=node.name)
+                    if node.maintenance
+                    else exception.NodeClaimed(name=node.name)
+                )
+        operation, lanes = _wire(session, call, owner, found, wires) if wires else (None, set())
+    for lane in sorted(lanes):
+        call.services.client.wake(lane)
+    return found, operation
+
+
+def _check_question(count: int | None, nodes: Collection[str], wires: Sequence[Wire]) -> None:
+    if (count is None) == (not nodes):
+        raise exception.BadField(field="count", reason="give either a count or the nodes")
+    named = [wire.nic for wire in wires if wire.nic is not None]
+    if len(set(named)) != len(named):
+        raise exception.BadField(field="networks", reason="a NIC can be wired to one network in one claim")
+
+
+def _named(session: orm.Session, call: Call, nodes: Collection[str]) -> list[Node]:
+    # In one order, whoever asks: two claims of the same nodes must not wait for each other's locks.
+    found = sorted((visible_node(session, call, ident) for ident in set(nodes)), key=lambda node: node.id)
+    if len({node.id for node in found}) != len(found):
+        raise exception.BadField(field="nodes", reason="a node is named twice")
+    return found
+
+
+def _chosen(session: orm.Session, count: int, resource_class: str | None, traits: Collection[str]) -> list[Node]:
+    found = Node.choose(session, count, resource_class, traits)
+    if len(found) < count:
+        raise exception.NotEnoughNodes(wanted=count, found=len(found))
+    return found
+
+
+def _wire(
+    session: orm.Session, call: Call, owner: str, nodes: Sequence[Node], wires: Sequence[Wire]
+) -> tuple[Operation, set[str]]:
+    uuid = uuidutils.generate_uuid()
+    lane = f"claims:{int(uuid[0], 16) % LANES}"
+    parent = journal(
+        session,
+        call,
+        "claim",
+        lane,
+        pending_key=f"claim:{uuid}",
+        project_id=owner,
+        busy=exception.Busy(kind="claim", name=uuid),
+        payload={"nodes": [{"uuid": node.uuid, "name": node.name} for node in nodes]},
+    )
+    lanes = {lane}
+    for node in nodes:
+        taken: set[int] = set()
+        for wire in sorted(wires, key=lambda wire: wire.nic is None):
+            nic = _nic_for(session, node, wire, taken)
+            taken.add(nic.id)
+            lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent.id).lane)
+    return parent, lanes
+
+
+def _nic_for(session: orm.Session, node: Node, wire: Wire, taken: Collection[int]) -> Nic:
+    nics = models.Nic
+    if wire.nic is not None:
+        return Nic.get(session, wire.nic, nics.node_id == node.id)
+    cabled = sa.exists().where(models.Port.nic_id == nics.id)
+    free = Nic.find(session, nics.node_id == node.id, nics.id.not_in(taken), cabled)
+    if not free:
+        raise exception.NotCabled(f"Node {node.name!r} has no free cabled NIC for network {wire.network!r}.")
+    return min(free, key=lambda nic: nic.name)

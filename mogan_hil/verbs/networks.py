@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks: create, show, change, delete; who may use them, and who is on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import channels, exception
+from mogan_hil.db import models
+from mogan_hil.objects.base import Lock
+from mogan_hil.objects.network import Access, Network, access_of, usable_by
+from mogan_hil.policies import network as rules
+from mogan_hil.verbs.base import Call, resolve_project, writes
+from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.switches import check_physical_network
+
+SORT_KEYS = ("name", "created_at", "segment_id")
+
+#: How often a segment is chosen again when others took it first. Each time at least one of them has one segment more.
+CHOICES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A network and the projects that have access besides its owner.
+
+    :param access: every project for the owner; for others only themselves
+    """
+
+    network: models.Network | Network
+    access: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Something attached to a network."""
+
+    node: models.Node
+    nic: models.Nic
+    attachment: models.Attachment
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A port that carries a segment, or should.
+
+    :param expected: whether an attachment wants it there
+    :param carries: whether the switch has it there now; None where nobody can tell
+    """
+
+    port: models.Port
+    switch: models.Switch
+    node: models.Node | None
+    expected: bool
+    carries: bool | None
+
+
+def find_network(
+    session: orm.Session, ident: str, project_id: str | None, *where: sa.ColumnElement[bool], lock: Lock = None
+) -> Network:
+    """A network by uuid or name. Of several with one name the project's own is meant.
+
+    :raises exception.NotFound: there is none
+    :raises exception.NameAmbiguous: there are several, and none or more than one is the project's own
+    """
+    found = Network.find(session, Network.identified(ident), *where, lock=lock)
+    if len(found) > 1:
+        found = [network for network in found if network.project_id == project_id] or found
+    if not found:
+        raise exception.NotFound(kind="network", name=ident)
+    if len(found) > 1:
+        raise exception.NameAmbiguous(kind="network", name=ident)
+    return found[0]
+
+
+def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+    return [] if call.admin else [usable_by(call.project_id)]
+
+
+def visible_network(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Network:
+    """A network that the caller may see.
+
+    :raises exception.NotFound: there is none, or the caller's project may not use it
+    :raises exception.NameAmbiguous: there are several of this name
+    """
+    return find_network(session, ident, call.project_id, *_seen_by(call), lock=lock)
+
+
+@writes
+def create(
+    call: Call,
+    name: str,
+    *,
+    description: str = "",
+    project: str | None = None,
+    site: bool = False,
+    access: Collection[str] = (),
+    public: bool = False,
+    segment_id: str | None = None,
+    physical_network: str | None = None,
+) -> NetworkView:
+    """Create a network.
+
+    :param project: the owner; the caller's own project if None
+    :param site: it belongs to no project but to the site
+    :param access: further projects that may use it
+    :param public: every project may use it
+    :param segment_id: a segment named by an administrator, of the pool or not; None takes one of the pool
+    :raises exception.Forbidden: a project may choose neither owner, access, public nor segment
+    :raises exception.NotFound: there is no such project
+    :raises exception.Duplicate: the owner has a network of this name
+    :raises exception.SegmentTaken: another network has the segment
+    :raises exception.PoolEmpty: no segment is free
+    """
+    if site or access or public or segment_id is not None:
+        call.check(rules.CREATE_SPECIAL)
+    if project is not None and project not in (call.project_id, call.context.project_name):
+        call.check(rules.CREATE, project)
+    physical_network = check_physical_network(call, physical_network)
+    with call.writer() as session:
+        owner = None if site else resolve_project(session, call, project)
+        call.check(rules.CREATE, owner)
+        values = {
+            "name": name,
+            "description": description,
+            "project_id": owner,
+            "owner": owner or "",
+            "public": public,
+            "physical_network": physical_network,
+        }
+        if Network.find(session, models.Network.owner == values["owner"], models.Network.name == name):
+            raise exception.Duplicate(kind="network", field="name")
+        network = _with_segment(session, call, segment_id, values)
+        granted = sorted({resolve_project(session, call, other) for other in access} - {owner})
+        for other in granted:
+            Access.create(session, network_id=network.id, project_id=other)
+        return NetworkView(network, granted)
+
+
+def _with_segment(session: orm.Session, call: Call, segment_id: str | None, values: Mapping[str, Any]) -> Network:
+    allocator = call.services.allocator
+    physical_network = values["physical_network"]
+    if segment_id is not None:
+        try:
+            allocator.check(physical_network, segment_id)
+        except ValueError as error:
+            raise exception.BadField(field="segment_id", reason=str(error)) from None
+        pooled = allocator.pooled(physical_network, segment_id)
+        taken = exception.SegmentTaken(segment=segment_id, physical_network=physical_network)
+        return Network.create(
+            session,
+            taken,
+            segment_id=segment_id,
+            pooled=pooled,
+            channels=list(allocator.channels(segment_id)),
+            **values,
+        )
+    for _ in range(CHOICES):
+        chosen = allocator.choose(physical_network, Network.used_segments(session, physical_network))
+        if chosen is None:
+            break
+        try:
+            with session.begin_nested():
+                return Network.create(
+                    session, segment_id=chosen, pooled=True, channels=list(allocator.channels(chosen)), **values
+                )
+        except exception.Duplicate:
+            if Network.find(session, models.Network.owner == values["owner"], models.Network.name == values["name"]):
+                raise
+    raise exception.PoolEmpty(physical_network=physical_network)
+
+
+def list_(
+    call: Call, page: Page, *, project: str | None = None, public: bool | None = None, name: str | None = None
+) -> Sequence[NetworkView]:
+    """A page of the networks that the caller may use.
+
+    :param project: only those that this project owns
+    """
+    call.check(rules.LIST)
+    networks = models.Network
+    query = sa.select(networks).where(*_seen_by(call))
+    if project is not None:
+        query = query.where(networks.project_id == project)
+    if public is not None:
+        query = query.where(networks.public.is_(public))
+    if name is not None:
+        query = query.where(networks.name == name)
+    with call.reader() as session:
+        rows = [row[0] for row in paged(session, query, networks, page)]
+        access = access_of(session, [row.id for row in rows])
+    admin = call.admin
+    return [NetworkView(row, _shown_access(call, row, access[row.id], admin)) for row in rows]
+
+
+def _shown_access(call: Call, network: Any, access: Sequence[str], admin: bool) -> Sequence[str]:
+    # One decision for a whole page: policy a row would cost more than everything else.
+    if admin or (network.project_id is not None and network.project_id == call.project_id):
+        return access
+    return [project for project in access if project == call.project_id]
+
+
+def get(call: Call, ident: str) -> NetworkView:
+    """One network.
+
+    :raises exception.NotFound: there is none, or the caller's project may not use it
+    """
+    call.check(rules.GET)
+    with call.reader() as session:
+        network = visible_network(session, call, ident)
+        access = access_of(session, [network.id])[network.id]
+    return NetworkView(network, _shown_access(call, network, access, call.allows(rules.GET_ACCESS, network.project_id)))
+
+
+@writes
+def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NetworkView:
+    """Change a network.
+
+    :param changes: any of name, description, public
+    :raises exception.NotFound: there is none, or the caller's project may not use it
+    :raises exception.Forbidden: it is not the caller's, or `public` is an administrator's to change
+    :raises exception.Duplicate: the owner has another network of this name
+    :raises exception.InUse: projects that would lose access have nodes on it
+    """
+    with call.writer() as session:
+        network = visible_network(session, call, ident, lock="update")
+        call.check(rules.UPDATE, network.project_id)
+        if "public" in changes:
+            call.check(rules.UPDATE_PUBLIC, network.project_id)
+        access = access_of(session, [network.id])[network.id]
+        if changes.get("public") is False and network.public:
+            _check_unused(session, network, models.Node.project_id.not_in([*access, network.owner]))
+        if changes:
+            network.update(session, **changes)
+        return NetworkView(network, access)
+
+
+@writes
+def delete(call: Call, ident: str) -> None:
+    """Delete a network; its segment is free again.
+
+    :raises exception.NotFound: there is none, or the caller's project may not use it
+    :raises exception.Forbidden: it is not the caller's
+    :raises exception.InUse: something is attached to it, or not yet proven to be detached
+    """
+    with call.writer() as session:
+        network = visible_network(session, call, ident, lock="update")
+        call.check(rules.DELETE, network.project_id)
+        network.delete(session, exception.InUse(kind="Network", name=network.name, what="NICs attached"))
+
+
+@writes
+def grant(call: Call, ident: str, project: str) -> bool:
+    """Let a project use a network.
+
+    :returns: whether it is new
+    :raises exception.NotFound: there is no such network or project
+    :raises exception.Forbidden: it is not the caller's network
+    """
+    with call.writer() as session:
+        network = visible_network(session, call, ident, lock="update")
+        call.check(rules.GRANT, network.project_id)
+        owner = resolve_project(session, call, project)
+        known = Access.find(
+            session, models.NetworkAccess.network_id == network.id, models.NetworkAccess.project_id == owner
+        )
+        if known or owner == network.project_id:
+            return False
+        Access.create(session, network_id=network.id, project_id=owner)
+        return True
+
+
+@writes
+def revoke(call: Call, ident: str, project: str) -> None:
+    """Let a project use a network no more. With nobody left the network is its owner's alone, never public.
+
+    :raises exception.NotFound: there is no such network, or the project has no access
+    :raises exception.Forbidden: it is neither the caller's network nor the caller's access
+    :raises exception.InUse: the project has nodes on it
+    """
+    with call.writer() as session:
+        network = visible_network(session, call, ident, lock="update")
+        owner = call.project_id if project == call.context.project_name else project
+        if owner != call.project_id or not call.allows(rules.RENOUNCE, network.project_id, access_project_id=owner):
+            call.check(rules.REVOKE, network.project_id)
+            owner = resolve_project(session, call, project)
+        access = Access.get(session, owner or "", models.NetworkAccess.network_id == network.id)
+        if not network.public:
+            _check_unused(session, network, models.Node.project_id == owner)
+        access.delete(session)
+
+
+def _members(network_id: int) -> sa.Select[Any]:
+    return (
+        sa.select(models.Node, models.Nic, models.Attachment)
+        .join(models.Nic, models.Nic.node_id == models.Node.id)
+        .join(models.Attachment, models.Attachment.nic_id == models.Nic.id)
+        .where(models.Attachment.network_id == network_id)
+    )
+
+
+def _check_unused(session: orm.Session, network: Network, *where: sa.ColumnElement[bool]) -> None:
+    if session.execute(_members(network.id).where(*where).limit(1)).first() is not None:
+        raise exception.InUse(kind="Network", name=network.name, what="nodes of a project that would lose access")
+
+
+def attachments(call: Call, ident: str, page: Page) -> Sequence[Member]:
+    """A page of what is attached: everything for the owner, for others what is on their own nodes.
+
+    :raises exception.NotFound: there is no such network, or the caller's project may not use it
+    """
+    call.check(rules.LIST_ATTACHMENTS)
+    with call.reader() as session:
+        network = visible_network(session, call, ident)
+        query = _members(network.id)
+        if not (call.admin or (network.project_id is not None and network.project_id == call.project_id)):
+            query = query.where(models.Node.project_id == call.project_id)
+        return [Member(*row) for row in paged(session, query, models.Attachment, page)]
+
+
+def isolation(call: Call, ident: str) -> tuple[Network, Sequence[Carrier], Sequence[str]]:
+    """Ask the switches which ports can carry the network now.
+
+    :returns: the network, every registered port that carries its segment or should, and the names of the switches that
+        could not be asked
+    :raises exception.NotFound: there is no such network, or the caller's project may not use it
+    """
+    with call.reader() as session:
+        network = visible_network(session, call, ident)
+        call.check(rules.GET_ISOLATION, network.project_id)
+        switches = models.Switch
+        query = sa.select(switches.uuid, switches.name).where(switches.physical_network == network.physical_network)
+        asked = session.execute(query.order_by(switches.name)).all()
+    silent = []
+    for uuid, name in asked:
+        try:
+            call.services.client.observe(uuid, call.services.conf.api.device_timeout)
+        except exception.DeviceUnavailable:
+            silent.append(name)
+    with call.reader() as session:
+        return network, _carriers(session, network, silent), silent
+
+
+def _carriers(session: orm.Session, network: Network, silent: Collection[str]) -> list[Carrier]:
+    ports, attachments_ = models.Port, models.Attachment
+    query = (
+        sa.select(ports, models.Switch, models.Node, attachments_.id)
+        .join(models.Switch, models.Switch.id == ports.switch_id)
+        .outerjoin(models.Nic, models.Nic.id == ports.nic_id)
+        .outerjoin(models.Node, models.Node.id == models.Nic.node_id)
+        .outerjoin(
+            attachments_,
+            sa.and_(
+                attachments_.nic_id == ports.nic_id,
+                attachments_.network_id == network.id,
+                attachments_.status != "detaching",
+            ),
+        )
+        .where(models.Switch.physical_network == network.physical_network)
+        .order_by(models.Switch.name, ports.name)
+    )
+    found = []
+    for port, switch, node, attachment in session.execute(query):
+        known = port.observed is not None and switch.name not in silent
+        carries = _carries(port.observed, network.segment_id) if known else None
+        if attachment is not None or carries is not False:
+            found.append(Carrier(port, switch, node, attachment is not None, carries))
+    return found
+
+
+def _carries(observed: Mapping[str, Any], segment: str) -> bool:
+    return (
+        bool(observed["enabled"])
+        and segment.isdecimal()
+        and (observed["native"] == int(segment) or int(segment) in channels.expand(observed["tagged"]))
+    )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NICs: register, show, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import exception
+from mogan_hil.db import models
+from mogan_hil.objects.node import Nic
+from mogan_hil.policies import nic as rules
+from mogan_hil.verbs.base import Call, visible_node, writes
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A network on a NIC, named as both users and programs need it."""
+
+    uuid: str
+    channel: str
+    status: str
+    network_uuid: str
+    network_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NicView:
+    """A NIC, where it is cabled, and what is attached."""
+
+    nic: models.Nic
+    port: models.Port | None
+    switch: models.Switch | None
+    attachments: list[Attached] = field(default_factory=list)
+
+
+def nics_of(session: orm.Session, node_id: int, *where: sa.ColumnElement[bool]) -> list[NicView]:
+    """The NICs of a node, with everything on them, in one statement."""
+    attachments, networks = models.Attachment, models.Network
+    query = (
+        sa.select(models.Nic, models.Port, models.Switch, attachments, networks.uuid, networks.name)
+        .outerjoin(models.Port, models.Port.nic_id == models.Nic.id)
+        .outerjoin(models.Switch, models.Switch.id == models.Port.switch_id)
+        .outerjoin(attachments, attachments.nic_id == models.Nic.id)
+        .outerjoin(networks, networks.id == attachments.network_id)
+        .where(models.Nic.node_id == node_id, *where)
+        .order_by(models.Nic.id, attachments.id)
+        .execution_options(populate_existing=True)
+    )
+    found: dict[int, NicView] = {}
+    for nic, port, switch, attached, network_uuid, network_name in session.execute(query):
+        view = found.setdefault(nic.id, NicView(nic, port, switch))
+        if attached is not None:
+            view.attachments.append(
+                Attached(attached.uuid, attached.channel, attached.status, network_uuid, network_name)
+            )
+    return list(found.values())
+
+
+@writes
+def create(call: Call, node: str, name: str, mac: str) -> NicView:
+    """Register a NIC of a node.
+
+    :param mac: six pairs of lower-case hexadecimal digits with colons between
+    :raises exception.NotFound: there is no such node
+    :raises exception.Duplicate: the node has a NIC of this name, or some NIC has this MAC address
+    """
+    call.check(rules.CREATE)
+    with call.writer() as session:
+        owner = visible_node(session, call, node, lock="share")
+        nic = Nic.create(session, node_id=owner.id, name=name, mac=mac)
+        return nics_of(session, owner.id, models.Nic.id == nic.id)[0]
+
+
+def list_(call: Call, node: str) -> tuple[Sequence[NicView], bool]:
+    """Every NIC of a node, and whether the caller may see the cabling.
+
+    :raises exception.NotFound: there is no such node, or it is another project's
+    """
+    with call.reader() as session:
+        owner = visible_node(session, call, node)
+        call.check(rules.LIST, owner.project_id)
+        return nics_of(session, owner.id), call.allows(rules.GET_CABLING, owner.project_id)
+
+
+def get(call: Call, node: str, nic: str) -> tuple[NicView, bool]:
+    """One NIC, and whether the caller may see its cabling.
+
+    :raises exception.NotFound: there is no such node or NIC, or the node is another project's
+    """
+    with call.reader() as session:
+        owner = visible_node(session, call, node)
+        call.check(rules.GET, owner.project_id)
+        found = nics_of(session, owner.id, Nic.identified(nic))
+        if not found:
+            raise exception.NotFound(kind="NIC", name=nic)
+        return found[0], call.allows(rules.GET_CABLING, owner.project_id)
+
+
+@writes
+def delete(call: Call, node: str, nic: str) -> None:
+    """Remove a NIC.
+
+    :raises exception.NotFound: there is no such node or NIC
+    :raises exception.InUse: it is cabled or networks are attached
+    """
+    call.check(rules.DELETE)
+    with call.writer() as session:
+        owner = visible_node(session, call, node)
+        found = Nic.get(session, nic, models.Nic.node_id == owner.id, lock="update")
+        found.delete(session, exception.InUse(kind="NIC", name=found.name, what="a cable or networks"))

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes: register, show, change, remove; claim and release; labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import exception
+from mogan_hil.db import models
+from mogan_hil.drivers import loader
+from mogan_hil.objects.network import Attachment
+from mogan_hil.objects.node import Metadata, Nic, Node, has_traits
+from mogan_hil.objects.operation import Operation
+from mogan_hil.policies import nic as nic_rules
+from mogan_hil.policies import node as rules
+from mogan_hil.verbs.base import Call, nodes_seen_by, resolve_project, visible_node, writes
+from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.nics import NicView, nics_of
+from mogan_hil.verbs.switches import split_secrets
+
+SORT_KEYS = ("name", "created_at", "resource_class")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node with all that belongs to it.
+
+    :param metadata: label to value; None where the caller may not read it
+    """
+
+    node: models.Node
+    metadata: Mapping[str, Any] | None
+    nics: Sequence[NicView]
+    shows_cabling: bool
+    shows_obm: bool
+
+
+@writes
+def create(call: Call, name: str, obm: Mapping[str, Any] | None, **values: Any) -> NodeView:
+    """Register a node. It is free.
+
+    :param obm: `driver`, and its `options`; None for a node whose power nobody can switch
+    :param values: description, resource_class, traits, maintenance, maintenance_reason
+    :raises exception.BadField: no such OBM driver, or the options do not fit it
+    :raises exception.Duplicate: the name is taken
+    """
+    call.check(rules.CREATE)
+    traits = values.pop("traits", [])
+    values |= _obm_columns(call, obm, {})
+    with call.writer() as session:
+        node = Node.create(session, name=name, **values)
+        if traits:
+            node.set_traits(session, traits)
+        return _view(session, call, node.uuid)
+
+
+def _obm_columns(call: Call, obm: Mapping[str, Any] | None, secrets: Mapping[str, Any]) -> dict[str, Any]:
+    if obm is None:
+        return {"obm_driver": None, "obm_options": {}, "obm_secrets": {}}
+    driver = call.services.drivers.obm(obm["driver"])
+    options = {**secrets, **obm.get("options", {})}
+    loader.check_options(driver, options, "obm.options")
+    shown, hidden = split_secrets(driver, options)
+    return {"obm_driver": obm["driver"], "obm_options": shown, "obm_secrets": hidden}
+
+
+def list_(
+    call: Call,
+    page: Page,
+    *,
+    free: bool | None = None,
+    project: str | None = None,
+    resource_class: str | None = None,
+    traits: Collection[str] = (),
+    maintenance: bool | None = None,
+) -> Sequence[models.Node]:
+    """A page of the nodes that the caller may see.
+
+    :param free: only those that belong to no project, or only those that do
+    :param project: only those of this project
+    :param traits: only those that have all of them
+    """
+    call.check(rules.LIST)
+    nodes = models.Node
+    query = sa.select(nodes).where(*nodes_seen_by(call), *has_traits(traits))
+    if free is not None:
+        query = query.where(nodes.project_id.is_(None) if free else nodes.project_id.is_not(None))
+    if project is not None:
+        query = query.where(nodes.project_id == project)
+    if resource_class is not None:
+        query = query.where(nodes.resource_class == resource_class)
+    if maintenance is not None:
+        query = query.where(nodes.maintenance.is_(maintenance))
+    with call.reader() as session:
+        return [row[0] for row in paged(session, query, nodes, page)]
+
+
+def get(call: Call, ident: str) -> NodeView:
+    """One node with its NICs, what is attached to them, and its labels.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    """
+    with call.reader() as session:
+        return _view(session, call, ident)
+
+
+def _view(session: orm.Session, call: Call, ident: str) -> NodeView:
+    nodes, labels = models.Node, models.NodeMetadata
+    query = sa.select(nodes, labels.label, labels.value).outerjoin(labels, labels.node_id == nodes.id)
+    query = query.where(Node.identified(ident), *nodes_seen_by(call)).order_by(labels.label)
+    rows = session.execute(query.execution_options(populate_existing=True)).all()
+    if not rows:
+        raise exception.NotFound(kind="node", name=ident)
+    node = rows[0][0]
+    call.check(rules.GET_FREE if node.project_id is None else rules.GET, node.project_id)
+    readable = call.allows(rules.GET_METADATA, node.project_id)
+    return NodeView(
+        node=node,
+        metadata={label: value for _, label, value in rows if label is not None} if readable else None,
+        nics=nics_of(session, node.id),
+        shows_cabling=call.allows(nic_rules.GET_CABLING, node.project_id),
+        shows_obm=call.allows(rules.GET_OBM, node.project_id),
+    )
+
+
+@writes
+def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NodeView:
+    """Change a node. OBM options are replaced as a whole; secrets that are left out stay, for the same driver.
+
+    :param changes: any of name, description, resource_class, traits, maintenance, maintenance_reason, obm
+    :raises exception.NotFound: there is none
+    :raises exception.BadField: no such OBM driver, or the options do not fit it
+    :raises exception.Duplicate: the name is taken
+    """
+    call.check(rules.UPDATE)
+    values = dict(changes)
+    with call.writer() as session:
+        node = visible_node(session, call, ident, lock="update")
+        if "obm" in values:
+            obm = values.pop("obm")
+            same = obm is not None and obm["driver"] == node.obm_driver
+            values |= _obm_columns(call, obm, node.obm_secrets if same else {})
+        traits = values.pop("traits", None)
+        if traits is not None:
+            node.set_traits(session, traits)
+        if values:
+            node.update(session, **values)
+        return _view(session, call, node.uuid)
+
+
+@writes
+def delete(call: Call, ident: str) -> None:
+    """Remove a node.
+
+    :raises exception.NotFound: there is none
+    :raises exception.NodeClaimed: it belongs to a project
+    :raises exception.InUse: it has NICs
+    """
+    call.check(rules.DELETE)
+    with call.writer() as session:
+        node = visible_node(session, call, ident, lock="update")
+        if node.project_id is not None:
+            raise exception.NodeClaimed(name=node.name)
+        node.delete(session, exception.InUse(kind="Node", name=node.name, what="NICs"))
+
+
+@writes
+def claim(call: Call, ident: str, project: str | None) -> NodeView:
+    """Give a free node to a project. A node that the project has already stays as it is.
+
+    :param project: id or name; the caller's own if None
+    :raises exception.NotFound: there is no such node or project, or the node is another project's
+    :raises exception.NodeClaimed: another project has it (told to administrators only)
+    :raises exception.NodeUnavailable: it is in maintenance
+    """
+    with call.writer() as session:
+        owner = _claimant(session, call, project)
+        node = visible_node(session, call, ident)
+        if node.project_id != owner and not node.claim(session, owner):
+            raise _not_claimed(session, call, node)
+        return _view(session, call, node.uuid)
+
+
+def _claimant(session: orm.Session, call: Call, project: str | None) -> str:
+    # Before the project is looked up: whether another project exists is not for everyone to know.
+    if project is not None and project not in (call.project_id, call.context.project_name):
+        call.check(rules.CLAIM, project)
+    owner = resolve_project(session, call, project)
+    call.check(rules.CLAIM, owner)
+    return owner
+
+
+def _not_claimed(session: orm.Session, call: Call, node: Node) -> exception.MoganHilError:
+    current = Node.find(session, models.Node.id == node.id)
+    if current and current[0].project_id is None and current[0].maintenance:
+        return exception.NodeUnavailable(name=node.name)
+    return exception.NodeClaimed(name=node.name)
+
+
+@writes
+def release(call: Call, ident: str) -> None:
+    """Take a node back from its project.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.NodeFree: it belongs to no project
+    :raises exception.InUse: networks are attached to it
+    :raises exception.Busy: an operation on it is not finished
+    """
+    with call.writer() as session:
+        node = visible_node(session, call, ident, lock="update")
+        call.check(rules.RELEASE, node.project_id)
+        if node.project_id is None:
+            raise exception.NodeFree(name=node.name)
+        nics = Nic.find(session, models.Nic.node_id == node.id)
+        if Operation.open_keys(session, [nic.pending_key for nic in nics]):
+            raise exception.Busy(kind="node", name=node.name)
+        if Attachment.find(session, models.Attachment.nic_id.in_([nic.id for nic in nics])):
+            raise exception.InUse(kind="Node", name=node.name, what="networks attached")
+        node.release(session, node.project_id)
+
+
+@writes
+def set_metadata(call: Call, ident: str, label: str, value: Any) -> bool:
+    """Set a label.
+
+    :returns: whether it is new
+    :raises exception.NotFound: there is no such node
+    """
+    with call.writer() as session:
+        node = visible_node(session, call, ident, lock="update")
+        call.check(rules.SET_METADATA, node.project_id)
+        return Metadata.put(session, node.id, label, value)
+
+
+def get_metadata(call: Call, ident: str) -> Mapping[str, Any]:
+    """Every label.
+
+    :raises exception.NotFound: there is no such node, or it is another project's
+    """
+    with call.reader() as session:
+        node = visible_node(session, call, ident)
+        call.check(rules.GET_METADATA, node.project_id)
+        found = Metadata.find(session, models.NodeMetadata.node_id == node.id)
+        return {item.label: item.value for item in found}
+
+
+@writes
+def delete_metadata(call: Call, ident: str, label: str) -> None:
+    """Remove a label.
+
+    :raises exception.NotFound: there is no such node or label
+    """
+    with call.writer() as session:
+        node = visible_node(session, call, ident, lock="update")
+        call.check(rules.DELETE_METADATA, node.project_id)
+        Metadata.get(session, label, models.NodeMetadata.node_id == node.id).delete(session)

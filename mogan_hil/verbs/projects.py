@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Projects. With auth `local` they are made here; with Keystone they are Keystone's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import exception
+from mogan_hil.db import models
+from mogan_hil.objects.network import access_of
+from mogan_hil.objects.project import Project
+from mogan_hil.policies import project as rules
+from mogan_hil.verbs.base import Call, writes
+from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.networks import NetworkView
+
+SORT_KEYS = ("name", "created_at")
+
+
+def _visible(session: orm.Session, call: Call, ident: str, rule: str) -> Project:
+    try:
+        found = Project.get(session, ident)
+    except exception.NotFound:
+        call.check(rules.LIST)  # whether a project exists is not for everyone to know
+        raise
+    if not call.allows(rule, found.uuid):
+        raise exception.NotFound(kind="project", name=ident)
+    return found
+
+
+@writes
+def create(call: Call, name: str) -> tuple[Project, bool]:
+    """Create a project, or find it there already.
+
+    :returns: the project, and whether it is new
+    :raises exception.Conflict: projects are Keystone's
+    """
+    call.check(rules.CREATE)
+    _check_local(call)
+    with call.writer() as session:
+        found = Project.find(session, Project.identified(name))
+        return (found[0], False) if found else (Project.create(session, name=name), True)
+
+
+def _check_local(call: Call) -> None:
+    if call.services.conf.auth.strategy != "local":
+        raise exception.Conflict(reason="Projects are Keystone's here; create and delete them there.")
+
+
+def list_(call: Call, page: Page) -> Sequence[models.Project]:
+    """A page of projects."""
+    call.check(rules.LIST)
+    with call.reader() as session:
+        return [row[0] for row in paged(session, sa.select(models.Project), models.Project, page)]
+
+
+def get(call: Call, ident: str) -> Project:
+    """One project.
+
+    :raises exception.NotFound: there is none, or it is not the caller's
+    """
+    with call.reader() as session:
+        return _visible(session, call, ident, rules.GET)
+
+
+@writes
+def delete(call: Call, ident: str) -> None:
+    """Delete a project; its users are left without it.
+
+    :raises exception.NotFound: there is none
+    :raises exception.InUse: it has nodes, networks or access to networks
+    :raises exception.Conflict: it is the one that the caller acts for, or projects are Keystone's
+    """
+    call.check(rules.DELETE)
+    _check_local(call)
+    with call.writer() as session:
+        found = Project.get(session, ident, lock="update")
+        if found.uuid == call.project_id:
+            raise exception.Conflict(reason="You act for this project; delete it from another.")
+        found.delete(
+            session, exception.InUse(kind="Project", name=found.name, what="nodes, networks or access to networks")
+        )
+
+
+def nodes(call: Call, ident: str, page: Page) -> Sequence[models.Node]:
+    """A page of a project's nodes.
+
+    :raises exception.NotFound: there is no such project, or it is not the caller's
+    """
+    with call.reader() as session:
+        found = _visible(session, call, ident, rules.LIST_NODES)
+        query = sa.select(models.Node).where(models.Node.project_id == found.uuid)
+        return [row[0] for row in paged(session, query, models.Node, page)]
+
+
+def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
+    """A page of the networks that a project owns or was given access to; the public ones are not among them.
+
+    :raises exception.NotFound: there is no such project, or it is not the caller's
+    """
+    with call.reader() as session:
+        found = _visible(session, call, ident, rules.LIST_NETWORKS)
+        granted = sa.exists().where(
+            models.NetworkAccess.network_id == models.Network.id, models.NetworkAccess.project_id == found.uuid
+        )
+        query = sa.select(models.Network).where(sa.or_(models.Network.project_id == found.uuid, granted))
+        rows = [row[0] for row in paged(session, query, models.Network, page)]
+        access = access_of(session, [row.id for row in rows])
+    return [
+        NetworkView(row, access[row.id] if call.admin or row.project_id == found.uuid else [found.uuid]) for row in rows
+    ]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users of auth `local`, and their roles in projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import exception, passwords
+from mogan_hil.db import models
+from mogan_hil.objects.project import Project
+from mogan_hil.objects.user import ROLES, RoleAssignment, User
+from mogan_hil.policies import user as rules
+from mogan_hil.verbs.base import Call, writes
+from mogan_hil.verbs.listing import Page, paged
+
+SORT_KEYS = ("name", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user, and (project's id, project's name, role) for each project."""
+
+    user: models.User | User
+    projects: Sequence[tuple[str, str, str]]
+
+
+def _check_local(call: Call) -> None:
+    if call.services.conf.auth.strategy != "local":
+        raise exception.Conflict(reason="Users are Keystone's here; manage them there.")
+
+
+def _view(session: orm.Session, users: Sequence[models.User | User]) -> list[UserView]:
+    roles = RoleAssignment.of_users(session, [user.id for user in users])
+    return [UserView(user, [tuple(role[1:]) for role in roles if role[0] == user.id]) for user in users]
+
+
+@writes
+def create(call: Call, name: str, password: str) -> UserView:
+    """Create a user, who belongs to no project yet.
+
+    :param password: 1 to 72 bytes
+    :raises exception.Duplicate: the name is taken
+    :raises exception.Conflict: users are Keystone's
+    """
+    call.check(rules.CREATE)
+    _check_local(call)
+    password_hash = passwords.hashed(password, call.services.conf.auth.hash_cost)
+    with call.writer() as session:
+        return UserView(User.create(session, name=name, password_hash=password_hash), [])
+
+
+def list_(call: Call, page: Page) -> Sequence[UserView]:
+    """A page of users."""
+    call.check(rules.LIST)
+    with call.reader() as session:
+        return _view(session, [row[0] for row in paged(session, sa.select(models.User), models.User, page)])
+
+
+def get(call: Call, ident: str) -> UserView:
+    """One user.
+
+    :raises exception.NotFound: there is none
+    """
+    call.check(rules.GET)
+    with call.reader() as session:
+        return _view(session, [User.get(session, ident)])[0]
+
+
+@writes
+def update(call: Call, ident: str, password: str) -> UserView:
+    """Set a user's password.
+
+    :raises exception.NotFound: there is none
+    """
+    call.check(rules.UPDATE)
+    password_hash = passwords.hashed(password, call.services.conf.auth.hash_cost)
+    with call.writer() as session:
+        user = User.get(session, ident)
+        user.update(session, password_hash=password_hash)
+        return _view(session, [user])[0]
+
+
+@writes
+def delete(call: Call, ident: str) -> None:
+    """Delete a user.
+
+    :raises exception.NotFound: there is none
+    :raises exception.Conflict: it is the last administrator
+    """
+    call.check(rules.DELETE)
+    with call.writer() as session:
+        user = User.get(session, ident)
+        _check_not_last_admin(session, user)
+        user.delete(session)
+
+
+@writes
+def assign(call: Call, ident: str, project: str, role: str) -> UserView:
+    """Give a user a role in a project, in place of the one that it may have there.
+
+    :param role: admin, member or reader; each includes those after it
+    :raises exception.NotFound: there is no such user or project
+    :raises exception.Conflict: it would take the role from the last administrator
+    """
+    call.check(rules.ASSIGN)
+    if role not in ROLES:
+        raise exception.BadField(field="role", reason=f"it is one of {', '.join(ROLES)}")
+    with call.writer() as session:
+        user, found = _assignment(session, ident, project)
+        if found is None:
+            RoleAssignment.create(
+                session, user_id=user.id, project_id=Project.get(session, project, lock="share").uuid, role=role
+            )
+        elif found.role != role:
+            if found.role == "admin":
+                _check_not_last_admin(session, user)
+            found.update(session, role=role)
+        return _view(session, [user])[0]
+
+
+@writes
+def unassign(call: Call, ident: str, project: str) -> None:
+    """Take a user out of a project.
+
+    :raises exception.NotFound: there is no such user or project, or the user is not in it
+    :raises exception.Conflict: it is the last administrator
+    """
+    call.check(rules.UNASSIGN)
+    with call.writer() as session:
+        user, found = _assignment(session, ident, project)
+        if found is None:
+            raise exception.NotFound(kind="role in project", name=project)
+        if found.role == "admin":
+            _check_not_last_admin(session, user)
+        found.delete(session)
+
+
+def _assignment(session: orm.Session, ident: str, project: str) -> tuple[User, RoleAssignment | None]:
+    user = User.get(session, ident, lock="update")
+    roles = models.RoleAssignment
+    uuid = Project.get(session, project).uuid
+    found = RoleAssignment.find(session, roles.user_id == user.id, roles.project_id == uuid)
+    return user, found[0] if found else None
+
+
+def _check_not_last_admin(session: orm.Session, user: User) -> None:
+    mine = RoleAssignment.find(session, models.RoleAssignment.user_id == user.id, models.RoleAssignment.role == "admin")
+    if len(mine) == 1 and not RoleAssignment.other_admins(session, user.id):
+        raise exception.Conflict(reason=f"User {user.name!r} is the last administrator.")
