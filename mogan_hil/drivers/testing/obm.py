@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of an OBM driver, as tests."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import ClassVar
+
+from mogan_hil.drivers.base import DriverError, Environment, Unsupported
+from mogan_hil.drivers.obm.base import BOOT_DEVICE, CONSOLE, SOFT_OFF, ObmDriver, Power
+from mogan_hil.drivers.testing import base
+
+
+class ObmContract(base.DriverContract):
+    """Inherit from this and from `unittest.TestCase`, and fill in what is below. The node is switched on and off."""
+
+    driver_class: ClassVar[type[ObmDriver]]
+
+    #: Seconds within which a node is what it was told to be.
+    power_seconds: ClassVar[float] = 30.0
+
+    def environment(self) -> Environment:
+        """Where the driver runs: a fresh directory."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        return base.environment(Path(directory.name))
+
+    def write_console(self, text: str) -> None:
+        """Let the node write to its serial console. The test that needs it is skipped where it is not filled in."""
+        self.skipTest("write_console is not filled in")
+
+    def make_driver(self) -> ObmDriver:
+        """Another driver object for the node."""
+        driver = self.driver_class(self.options(), self._environment)
+        self.addCleanup(driver.close)
+        return driver
+
+    def setUp(self) -> None:
+        super().setUp()
+        self._environment = self.environment()
+        self.driver = self.make_driver()
+
+    def can(self, *capabilities: str) -> None:
+        """Skip the test unless the driver can do this."""
+        if missing := set(capabilities) - self.driver.capabilities:
+            self.skipTest(f"the driver does not claim {', '.join(sorted(missing))}")
+
+    def assert_power(self, expected: Power) -> None:
+        reached = base.eventually(lambda: self.make_driver().power() == expected, self.power_seconds)
+        self.assertTrue(reached, f"the node is not {expected}")
+
+    def test_constructor_does_nothing(self) -> None:
+        driver = self.driver_class(self.options(), self._environment)
+        driver.close()
+        driver.close()
+
+    def test_power(self) -> None:
+        """Each state, twice, so that one that is so already is fulfilled at once."""
+        for target in (Power.ON, Power.ON, Power.OFF, Power.OFF, Power.ON):
+            self.driver.set_power(target)
+            self.assert_power(target)
+
+    def test_cycle_and_reset_leave_it_on(self) -> None:
+        self.driver.set_power(Power.ON)
+        self.assert_power(Power.ON)
+        for target in (Power.CYCLE, Power.RESET):
+            self.driver.set_power(target)
+            self.assert_power(Power.ON)
+
+    def test_soft_off(self) -> None:
+        self.can(SOFT_OFF)
+        self.driver.set_power(Power.ON)
+        self.assert_power(Power.ON)
+        self.driver.set_power(Power.SOFT_OFF)
+        self.assert_power(Power.OFF)
+
+    def test_boot_device(self) -> None:
+        self.can(BOOT_DEVICE)
+        self.assertTrue(self.driver.boot_devices())
+        for device in sorted(self.driver.boot_devices()):
+            for persistent in (True, False):
+                self.driver.set_boot_device(device, persistent)
+                self.driver.set_boot_device(device, persistent)
+                self.assertEqual((device, persistent), self.make_driver().boot_device())
+
+    def test_unknown_boot_device_is_an_error(self) -> None:
+        self.can(BOOT_DEVICE)
+        before = self.driver.boot_device()
+        with self.assertRaises(DriverError) as caught:
+            self.driver.set_boot_device("no-such-device", True)
+        self.assertFalse(caught.exception.transient)
+        self.assert_error_texts(caught.exception)
+        self.assertEqual(before, self.driver.boot_device())
+
+    def test_console(self) -> None:
+        self.can(CONSOLE)
+        console = self.driver.console()
+        self.addCleanup(console.close)
+        self.write_console("hello from the node")
+        read = b""
+        while b"hello from the node" not in read:
+            read += next(console)
+
+    def test_console_ends(self) -> None:
+        """From another thread, while somebody waits for more."""
+        self.can(CONSOLE)
+        console = self.driver.console()
+        reader = threading.Thread(target=lambda: list(console), daemon=True)
+        reader.start()
+        console.close()
+        console.close()
+        reader.join(2)
+        self.assertFalse(reader.is_alive(), "next() waits on after close()")
+
+    def test_nothing_claimed_that_is_not_there(self) -> None:
+        if BOOT_DEVICE not in self.driver.capabilities:
+            with self.assertRaises(Unsupported):
+                self.driver.boot_device()
+        if CONSOLE not in self.driver.capabilities:
+            with self.assertRaises(Unsupported):
+                self.driver.console()
+
+    def test_works_again_after_close(self) -> None:
+        self.driver.set_power(Power.ON)
+        self.driver.close()
+        self.driver.close()
+        self.assert_power(Power.ON)
+        self.driver.power()

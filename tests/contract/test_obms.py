@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OBM drivers of this project, held to the contract."""
+
+import unittest
+
+from mogan_hil.drivers.obm import fake
+from mogan_hil.drivers.testing import obm as contract
+
+
+class TestFakeObm(contract.ObmContract, unittest.TestCase):
+    driver_class = fake.FakeObm
+    bad_options = ({"delay": "1"}, {"fail": 1}, {"password": None})
+
+    def options(self):
+        return {"password": "hunter2"}
+
+    def write_console(self, text):
+        environment = self.driver.environment
+        fake.write_console(environment.state_dir, environment.uuid, text)
