@@ -76,21 +76,31 @@ class Poll:
         poll.poll(limit)
 
 
-class TlsStream(stream.SSLStream):  # type: ignore[misc]
-    """A TLS connection with files of its own. The certificate's name is not checked, only who signed it: an OVS PKI
-    names switches by their uuid."""
+def tls_context(files: tuple[str, str, str]) -> ssl.SSLContext:
+    """How to talk TLS with these files.
 
-    files: tuple[str, str, str]  # private key, certificate, CA certificate
+    :param files: paths of the private key, the certificate and the CA certificate, each PEM
+    :raises OSError: a file cannot be read or is not what it should be
+    """
+    key, certificate, authority = files
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Who signed it is what counts: an OVS PKI names switches by their uuid.
+    context.check_hostname = False
+    context.load_verify_locations(authority)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+class TlsStream(stream.SSLStream):  # type: ignore[misc]
+    """A TLS connection with files of its own, read anew for each connection."""
+
+    files: tuple[str, str, str]
 
     @classmethod
     def _open(cls, suffix: str, dscp: int) -> tuple[int, ssl.SSLSocket | None]:
-        key, certificate, authority = cls.files
         try:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.check_hostname = False
-            context.load_verify_locations(authority)
-            context.load_cert_chain(certificate, key)
+            context = tls_context(cls.files)
         except OSError as error:
             LOG.error("The TLS files of %(suffix)s cannot be used: %(error)s", {"suffix": suffix, "error": error})
             return error.errno or 1, None
@@ -121,8 +131,10 @@ def tls_remote(address: str, files: tuple[str, str, str]) -> str:
     """The name under which python-ovs opens a TLS connection with these files.
 
     :param address: host:port
-    :param files: paths of the private key, the certificate and the CA certificate, each PEM
+    :param files: as for :func:`tls_context`
+    :raises OSError: likewise
     """
+    tls_context(files)
     with _tls_lock:
         if files not in _tls_methods:
             method = f"tls{len(_tls_methods)}"
