@@ -8,7 +8,7 @@ from typing import Any
 from oslo_context import context
 
 
-class RequestContext(context.RequestContext):  # type: ignore[misc]
+class RequestContext(context.RequestContext):
     """The caller of one request, as the authentication middleware left it in the WSGI environment."""
 
     @property

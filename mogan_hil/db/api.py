@@ -71,7 +71,7 @@ def _full_unicode(connection: str) -> str:
 def _prepare(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
-        event.listen(engine, "begin", _sqlite_begin, insert=True)
+        event.listen(engine, "begin", _sqlite_begin)
     elif engine.dialect.name == "mysql":
         event.listen(engine, "connect", _mysql_connect)
 
@@ -85,9 +85,10 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 
 def _sqlite_begin(connection: sa.Connection) -> None:
     # A transaction that reads first and writes later may fail at the write with SQLITE_BUSY, whatever the time-out.
+    # oslo.db has begun one already that has done nothing yet.
     if connection.get_execution_options().get("mogan_hil_writes"):
+        connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.info["in_transaction"] = True
 
 
 def _mysql_connect(connection: Any, _record: object) -> None:

@@ -63,9 +63,7 @@ class Driver:
     `capabilities` tells beforehand what the driver can do, in the words of its kind.
     """
 
-    options_schema: ClassVar[Mapping[str, Any]] = {
-        "type": "object", "properties": {}, "additionalProperties": False,
-    }
+    options_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
     capabilities: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod

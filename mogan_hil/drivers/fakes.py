@@ -107,8 +107,9 @@ class FaultyDevice:
         if limit and self.file.read().get("transient", 0) < limit:
             with self.file.change() as state:
                 state["transient"] = state.get("transient", 0) + 1
-            raise DriverError("The device is busy.", f"fail_transient: call {state['transient']} of {limit}",
-                              transient=True)
+            raise DriverError(
+                "The device is busy.", f"fail_transient: call {state['transient']} of {limit}", transient=True
+            )
 
 
 #: The faults that every pretend device knows, for an options schema.

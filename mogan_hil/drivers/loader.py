@@ -33,7 +33,9 @@ class Drivers:
 
     @staticmethod
     def _load(kind: str, base: type[Driver]) -> dict[str, type[Driver]]:
-        manager = stevedore.ExtensionManager(f"mogan_hil.{kind}", on_load_failure_callback=_failed)
+        manager: stevedore.ExtensionManager[Driver] = stevedore.ExtensionManager(
+            f"mogan_hil.{kind}", on_load_failure_callback=_failed
+        )
         found = {extension.name: extension.plugin for extension in manager}
         for name, plugin in found.items():
             if not (isinstance(plugin, type) and issubclass(plugin, base)):
@@ -53,7 +55,7 @@ class Drivers:
             return self._classes[kind][name]
         except KeyError:
             raise exception.BadField(
-                field="driver", reason=f"there is no {kind} driver {name!r}; there are {', '.join(self.names(kind))}",
+                field="driver", reason=f"there is no {kind} driver {name!r}; there are {', '.join(self.names(kind))}"
             ) from None
 
     def switch(self, name: str) -> type[SwitchDriver]:

@@ -25,11 +25,11 @@ from mogan_hil.objects.fields import field_for
 Lock = typing.Literal[None, "share", "update"]
 
 
-class Registry(base.VersionedObjectRegistry):  # type: ignore[misc]
+class Registry(base.VersionedObjectRegistry):
     """Every object class of the service."""
 
 
-class Stored(base.VersionedObject):  # type: ignore[misc]
+class Stored(base.VersionedObject):
     """One row of one table."""
 
     OBJ_PROJECT_NAMESPACE = "mogan_hil"
@@ -49,7 +49,7 @@ class Stored(base.VersionedObject):  # type: ignore[misc]
 
     @classmethod
     def from_row(cls, row: Any) -> Self:
-        """The object of a row. The database is trusted: its values are not coerced again, which costs most of the time."""
+        """The object of a row. The database is trusted: to coerce its values again would cost most of the time."""
         found = cls()
         for name in cls.fields:
             setattr(found, f"_obj_{name}", getattr(row, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from oslo_versionedobjects import fields
 
 
-class Json(fields.FieldType):  # type: ignore[misc]
+class Json(fields.FieldType[Any]):
     """Any JSON value, as it is."""
 
     @staticmethod
@@ -20,11 +21,11 @@ class Json(fields.FieldType):  # type: ignore[misc]
         return value
 
 
-class JsonField(fields.AutoTypedField):  # type: ignore[misc]
+class JsonField(fields.AutoTypedField[Any]):
     AUTO_TYPE = Json()
 
 
-_PLAIN: dict[object, type[fields.Field]] = {
+_PLAIN: dict[object, Callable[..., fields.Field[Any]]] = {
     str: fields.StringField,
     int: fields.IntegerField,
     bool: fields.BooleanField,
@@ -34,10 +35,10 @@ _PLAIN: dict[object, type[fields.Field]] = {
 }
 
 
-def field_for(annotation: Any) -> fields.Field:
+def field_for(annotation: Any) -> fields.Field[Any]:
     """The field for a type.
 
-    :param annotation: str, int, bool, datetime, a `StrEnum`, `list[str]`, `dict[str, Any]`, `Any`, or one of them or None
+    :param annotation: str, int, bool, datetime, a `StrEnum`, `list[str]`, `dict[str, Any]`, `Any`, or one or None
     :raises TypeError: another type
     """
     nullable = False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -82,13 +83,15 @@ class Attachment(base.Stored):
     created_at: datetime
 
     @staticmethod
-    def move(session: orm.Session, nic_id: int, old: states.Attachment, new: states.Attachment) -> None:
-        """Every attachment of a NIC that is in one state goes to another."""
-        rows = models.Attachment
-        session.execute(sa.update(rows).where(rows.nic_id == nic_id, rows.status == old).values(status=new))
+    def move(session: orm.Session, ids: Collection[int], old: states.Attachment, new: states.Attachment) -> None:
+        """Those of these attachments that are in one state go to another."""
+        if ids:
+            rows = models.Attachment
+            session.execute(sa.update(rows).where(rows.id.in_(ids), rows.status == old).values(status=new))
 
     @staticmethod
-    def drop(session: orm.Session, nic_id: int, status: states.Attachment) -> None:
-        """Delete every attachment of a NIC that is in this state."""
-        rows = models.Attachment
-        session.execute(sa.delete(rows).where(rows.nic_id == nic_id, rows.status == status))
+    def drop(session: orm.Session, ids: Collection[int], status: states.Attachment) -> None:
+        """Delete those of these attachments that are in this state."""
+        if ids:
+            rows = models.Attachment
+            session.execute(sa.delete(rows).where(rows.id.in_(ids), rows.status == status))

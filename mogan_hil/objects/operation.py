@@ -48,8 +48,8 @@ class Operation(base.Stored):
     def due(cls, session: orm.Session, lane: str, limit: int) -> list[Operation]:
         """The open operations of a lane that may run now, oldest first.
 
-        Whoever asks has the lane, so that one which says `running` was left behind by a conductor that died. An operation
-        that waits for its next try holds back later ones on the same thing, and no others.
+        Whoever asks has the lane, so that one which says `running` was left behind by a conductor that died. One that
+        waits for its next try holds back later ones on the same thing, and no others.
         """
         rows = models.Operation
         query = sa.select(rows).where(rows.lane == lane, rows.state.in_(states.OPERATION_OPEN)).order_by(rows.id)
@@ -63,6 +63,17 @@ class Operation(base.Stored):
             else:
                 found.append(cls.from_row(row))
         return found[:limit]
+
+    @staticmethod
+    def next_due(session: orm.Session, lane: str) -> float | None:
+        """Seconds until an operation of a lane may run, 0 if one may now, None if none is open."""
+        rows = models.Operation
+        query = sa.select(rows.not_before).where(rows.lane == lane, rows.state.in_(states.OPERATION_OPEN))
+        moments = list(session.scalars(query))
+        if not moments:
+            return None
+        moment = models.now()
+        return min(0.0 if when is None else max((when - moment).total_seconds(), 0.0) for when in moments)
 
     @staticmethod
     def lanes(session: orm.Session) -> list[str]:
@@ -100,7 +111,7 @@ class Operation(base.Stored):
             operation.attempts += 1
 
     def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
-        # Another conductor that took the lane over has counted another attempt: then this result is not wanted any more.
+        # Another conductor that took the lane over has counted another attempt: this result is not wanted any more.
         rows = models.Operation
         return (
             rows.state == states.Operation.RUNNING,
@@ -143,6 +154,26 @@ class Operation(base.Stored):
             finished_at=models.now(),
         )
 
+    def wait(self, session: orm.Session, seconds: float) -> bool:
+        """Look again later. It is not a failed attempt, and is not counted.
+
+        :returns: see :meth:`finish`
+        """
+        return self.update(
+            session,
+            *self._mine(),
+            state=states.Operation.PENDING,
+            not_before=models.now() + timedelta(seconds=seconds),
+            attempts=self.attempts - 1,
+        )
+
+    def note(self, session: orm.Session, error: str, detail: str) -> bool:
+        """Keep the reason of a failure while its consequences are still being dealt with.
+
+        :returns: see :meth:`finish`
+        """
+        return self.update(session, *self._mine(), error=error[:ERROR_LENGTH], error_detail=detail[:DETAIL_LENGTH])
+
     def postpone(self, session: orm.Session, seconds: float, error: str, detail: str) -> bool:
         """Try again later; the reason stands in the journal meanwhile.
 
@@ -161,6 +192,19 @@ class Operation(base.Stored):
     def children(session: orm.Session, parent_id: int) -> list[Operation]:
         """The operations that were begun on behalf of another."""
         return Operation.find(session, models.Operation.parent_id == parent_id)
+
+    @staticmethod
+    def hasten(session: orm.Session, operation_id: int) -> str | None:
+        """What an operation waited for has happened. Returns the lane to wake, None if it does not wait any more."""
+        rows = models.Operation
+        waits = rows.state.in_(states.OPERATION_OPEN)
+        session.execute(
+            sa.update(rows)
+            .where(rows.id == operation_id, waits)
+            .values(not_before=None)
+            .execution_options(synchronize_session=False)
+        )
+        return session.scalar(sa.select(rows.lane).where(rows.id == operation_id, waits))
 
     @staticmethod
     def open_keys(session: orm.Session, keys: Collection[str]) -> set[str]:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -13,6 +12,16 @@ from sqlalchemy import orm
 from mogan_hil.common import states
 from mogan_hil.db import models
 from mogan_hil.objects import base
+
+
+class Attached(NamedTuple):
+    """A port and one of its attachments; all but the port are None where it has none."""
+
+    port: models.Port
+    attachment_id: int | None
+    status: str | None
+    channel: str | None
+    segment_id: str | None
 
 
 class Port(base.Stored):
@@ -34,29 +43,19 @@ class Port(base.Stored):
         """What an operation on this port holds while it is open: its NIC, or itself where nothing is cabled."""
         return port_key(self.uuid, self.nic_id)
 
-    def cable(self, session: orm.Session, nic_id: int) -> bool:
-        """Plug a NIC in, if nothing is plugged in. A unique constraint keeps a NIC to one port."""
-        return self.update(session, models.Port.nic_id.is_(None), nic_id=nic_id)
-
     @staticmethod
-    def configured(
-        session: orm.Session, *where: sa.ColumnElement[bool], states_: Sequence[str]
-    ) -> list[sa.Row[tuple[models.Port, str | None, str | None]]]:
-        """Each port with the channel and the segment of each of its attachments; a port without any comes once."""
+    def attached(session: orm.Session, *where: sa.ColumnElement[bool]) -> list[Attached]:
+        """Ports, each as often as it has attachments, and once where it has none."""
         ports, attachments, networks = models.Port, models.Attachment, models.Network
         query = (
-            sa.select(ports, attachments.channel, networks.segment_id)
-            .outerjoin(attachments, sa.and_(attachments.nic_id == ports.nic_id, attachments.status.in_(states_)))
+            sa.select(ports, attachments.id, attachments.status, attachments.channel, networks.segment_id)
+            .outerjoin(attachments, attachments.nic_id == ports.nic_id)
             .outerjoin(networks, networks.id == attachments.network_id)
             .where(*where)
             .order_by(ports.id)
+            .execution_options(populate_existing=True)
         )
-        return list(session.execute(query.execution_options(populate_existing=True)))
-
-    @staticmethod
-    def uncable(session: orm.Session, ids: Collection[int]) -> None:
-        """Pull out whatever is plugged into these ports."""
-        session.execute(sa.update(models.Port).where(models.Port.id.in_(ids)).values(nic_id=None))
+        return [Attached(*row) for row in session.execute(query)]
 
 
 def port_key(uuid: str, nic_id: int | None) -> str:

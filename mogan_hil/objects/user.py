@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -13,6 +14,15 @@ from mogan_hil.objects import base
 
 #: Each role includes those after it.
 ROLES = ("admin", "member", "reader")
+
+
+class Grant(NamedTuple):
+    """A role of a user in a project."""
+
+    user_id: int
+    project_id: str
+    project_name: str
+    role: str
 
 
 class User(base.Stored):
@@ -33,8 +43,8 @@ class RoleAssignment(base.Stored):
     role: str
 
     @staticmethod
-    def of_users(session: orm.Session, users: list[int]) -> list[sa.Row[tuple[int, str, str, str]]]:
-        """User id, project's id, project's name and role, of these users."""
+    def of_users(session: orm.Session, users: list[int]) -> list[Grant]:
+        """What these users may do where."""
         roles, projects = models.RoleAssignment, models.Project
         query = (
             sa.select(roles.user_id, projects.uuid, projects.name, roles.role)
@@ -42,7 +52,7 @@ class RoleAssignment(base.Stored):
             .where(roles.user_id.in_(users))
             .order_by(projects.name)
         )
-        return list(session.execute(query))
+        return [Grant(*row) for row in session.execute(query)]
 
     @staticmethod
     def other_admins(session: orm.Session, user_id: int) -> int:

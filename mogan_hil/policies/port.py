@@ -18,10 +18,7 @@ RULES = [
     base.rule(LIST, base.ADMIN, "List the ports of a switch.", ("GET", "/v1/switches/{switch}/ports")),
     base.rule(GET, base.ADMIN, "Show a port.", ("GET", "/v1/switches/{switch}/ports/{port}")),
     base.rule(
-        DELETE,
-        base.ADMIN,
-        "Remove a port that nothing is cabled to.",
-        ("DELETE", "/v1/switches/{switch}/ports/{port}"),
+        DELETE, base.ADMIN, "Remove a port that nothing is cabled to.", ("DELETE", "/v1/switches/{switch}/ports/{port}")
     ),
     base.rule(
         CABLE, base.ADMIN, "Say which NIC is cabled to a port.", ("PUT", "/v1/switches/{switch}/ports/{port}/nic")

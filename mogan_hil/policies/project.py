@@ -17,9 +17,7 @@ RULES = [
     base.rule(LIST, base.ADMIN, "List projects.", ("GET", "/v1/projects")),
     base.rule(GET, base.PROJECT_READER, "Show a project.", ("GET", "/v1/projects/{project}")),
     base.rule(DELETE, base.ADMIN, "Delete a project that has nothing.", ("DELETE", "/v1/projects/{project}")),
-    base.rule(
-        LIST_NODES, base.PROJECT_READER, "List the nodes of a project.", ("GET", "/v1/projects/{project}/nodes")
-    ),
+    base.rule(LIST_NODES, base.PROJECT_READER, "List the nodes of a project.", ("GET", "/v1/projects/{project}/nodes")),
     base.rule(
         LIST_NETWORKS,
         base.PROJECT_READER,

@@ -20,7 +20,5 @@ RULES = [
     base.rule(UPDATE, base.ADMIN, "Change the password of a user.", ("PATCH", "/v1/users/{user}")),
     base.rule(DELETE, base.ADMIN, "Delete a user.", ("DELETE", "/v1/users/{user}")),
     base.rule(ASSIGN, base.ADMIN, "Give a user a role in a project.", ("PUT", "/v1/users/{user}/projects/{project}")),
-    base.rule(
-        UNASSIGN, base.ADMIN, "Take a user out of a project.", ("DELETE", "/v1/users/{user}/projects/{project}")
-    ),
+    base.rule(UNASSIGN, base.ADMIN, "Take a user out of a project.", ("DELETE", "/v1/users/{user}/projects/{project}")),
 ]

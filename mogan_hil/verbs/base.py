@@ -91,7 +91,7 @@ class Call:
             yield session
 
 
-#: Runs a verb again when the database gave up its transaction for another's sake. A verb tells nobody before it commits.
+#: Runs a verb again when the database gave up its transaction for another's. A verb tells nobody before it commits.
 _again = db_retry.wrap_db_retry(
     max_retries=20, retry_interval=0.02, inc_retry_interval=True, max_retry_interval=0.5, retry_on_deadlock=True
 )
@@ -115,7 +115,7 @@ def nodes_seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
     """The conditions for nodes that the caller may see."""
     if call.admin:
         return []
-    column = Node.MODEL.project_id  # type: ignore[attr-defined]
+    column = Node.MODEL.project_id
     return [sa.or_(column.is_(None), column == call.project_id)]
 
 

@@ -28,7 +28,7 @@ class Page:
     sort_dir: Literal["asc", "desc"] = "asc"
 
 
-def paged(session: orm.Session, query: sa.Select[Any], model: Any, page: Page) -> Sequence[Any]:
+def paged(session: orm.Session, query: Any, model: Any, page: Page) -> Sequence[Any]:
     """One page of a query's rows.
 
     :param query: selects the model, and perhaps more

@@ -295,7 +295,7 @@ def revoke(call: Call, ident: str, project: str) -> None:
         access.delete(session)
 
 
-def _members(network_id: int) -> sa.Select[Any]:
+def _members(network_id: int) -> Any:
     return (
         sa.select(models.Node, models.Nic, models.Attachment)
         .join(models.Nic, models.Nic.node_id == models.Node.id)
@@ -367,7 +367,7 @@ def _carriers(session: orm.Session, network: Network, silent: Collection[str]) -
     found = []
     for port, switch, node, attachment in session.execute(query):
         known = port.observed is not None and switch.name not in silent
-        carries = _carries(port.observed, network.segment_id) if known else None
+        carries = _carries(port.observed or {}, network.segment_id) if known else None
         if attachment is not None or carries is not False:
             found.append(Carrier(port, switch, node, attachment is not None, carries))
     return found

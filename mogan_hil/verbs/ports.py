@@ -12,7 +12,7 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
 from mogan_hil.db import models
-from mogan_hil.objects.base import Lock
+from mogan_hil.objects.base import Lock, column
 from mogan_hil.objects.network import Attachment
 from mogan_hil.objects.node import Nic, Node
 from mogan_hil.objects.operation import Operation
@@ -21,6 +21,7 @@ from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import port as rules
 from mogan_hil.verbs.base import Call, journal, writes
 from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.nics import Attached
 
 SORT_KEYS = ("name", "created_at", "status")
 
@@ -29,17 +30,17 @@ SORT_KEYS = ("name", "created_at", "status")
 class PortView:
     """A port, its switch, and what is cabled to it.
 
-    :param attachments: (network's uuid, network's name, channel, status); None in lists
+    :param attachments: None in lists
     """
 
     port: models.Port
     switch: models.Switch
     nic: models.Nic | None
     node: models.Node | None
-    attachments: Sequence[tuple[str, str, str, str]] | None = None
+    attachments: Sequence[Attached] | None = None
 
 
-def _query() -> sa.Select[Any]:
+def _query() -> Any:
     return (
         sa.select(models.Port, models.Switch, models.Nic, models.Node)
         .join(models.Switch, models.Switch.id == models.Port.switch_id)
@@ -102,12 +103,16 @@ def get(call: Call, switch: str, port: str) -> PortView:
         if row is None:
             raise exception.NotFound(kind="port", name=port)
         attached = sa.select(
-            models.Network.uuid, models.Network.name, models.Attachment.channel, models.Attachment.status
+            models.Attachment.uuid,
+            models.Attachment.channel,
+            models.Attachment.status,
+            models.Network.uuid,
+            models.Network.name,
         ).join(models.Network, models.Network.id == models.Attachment.network_id)
         found = session.execute(
             attached.where(models.Attachment.nic_id == row[0].nic_id).order_by(models.Attachment.id)
         )
-        return PortView(*row, attachments=[tuple(item) for item in found])
+        return PortView(row[0], row[1], row[2], row[3], [Attached(*item) for item in found])
 
 
 @writes
@@ -137,7 +142,7 @@ def cable(call: Call, switch: str, port: str, node: str, nic: str) -> PortView:
     """
     call.check(rules.CABLE)
     with call.writer() as session:
-        owner, found = _find(session, switch, port, lock="update")
+        _, found = _find(session, switch, port, lock="update")
         machine = Node.get(session, node)
         card = Nic.get(session, nic, models.Nic.node_id == machine.id, lock="update")
         taken = exception.Conflict(reason=f"Port {found.name!r} or NIC {card.name!r} is cabled otherwise already.")
@@ -191,7 +196,8 @@ def revert(call: Call, switch: str, port: str) -> Operation:
             node = Node.from_row(session.scalars(query.where(models.Nic.id == found.nic_id)).one())
         operation = _journal(session, call, "port_revert", owner, found, node)
         if found.nic_id is not None:
-            Attachment.move(session, found.nic_id, states.Attachment.ACTIVE, states.Attachment.DETACHING)
+            on_it = Attachment.find(session, models.Attachment.nic_id == found.nic_id)
+            Attachment.move(session, column(on_it, "id"), states.Attachment.ACTIVE, states.Attachment.DETACHING)
     call.services.client.wake(operation.lane)
     return operation
 

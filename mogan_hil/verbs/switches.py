@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.drivers import loader
+from mogan_hil.drivers.base import Driver
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import switch as rules
@@ -20,7 +21,7 @@ from mogan_hil.verbs.listing import Page, paged
 SORT_KEYS = ("name", "created_at", "driver", "physical_network")
 
 
-def split_secrets(driver: type[loader.Driver], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_secrets(driver: type[Driver], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options that may be shown, and those that may not."""
     secret = driver.secret_options()
     return (

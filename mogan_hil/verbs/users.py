@@ -12,7 +12,7 @@ from sqlalchemy import orm
 from mogan_hil.common import exception, passwords
 from mogan_hil.db import models
 from mogan_hil.objects.project import Project
-from mogan_hil.objects.user import ROLES, RoleAssignment, User
+from mogan_hil.objects.user import ROLES, Grant, RoleAssignment, User
 from mogan_hil.policies import user as rules
 from mogan_hil.verbs.base import Call, writes
 from mogan_hil.verbs.listing import Page, paged
@@ -22,10 +22,10 @@ SORT_KEYS = ("name", "created_at")
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user, and (project's id, project's name, role) for each project."""
+    """A user, and its role in each of its projects."""
 
     user: models.User | User
-    projects: Sequence[tuple[str, str, str]]
+    projects: Sequence[Grant]
 
 
 def _check_local(call: Call) -> None:
@@ -35,7 +35,7 @@ def _check_local(call: Call) -> None:
 
 def _view(session: orm.Session, users: Sequence[models.User | User]) -> list[UserView]:
     roles = RoleAssignment.of_users(session, [user.id for user in users])
-    return [UserView(user, [tuple(role[1:]) for role in roles if role[0] == user.id]) for user in users]
+    return [UserView(user, [role for role in roles if role.user_id == user.id]) for user in users]
 
 
 @writes

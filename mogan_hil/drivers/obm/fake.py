@@ -21,8 +21,9 @@ CONSOLE_LINES = 1000
 CONSOLE_INTERVAL = 0.05
 
 
-def set_by_hand(state_dir: Path, uuid: str, *, power: base.Power | None = None,
-                boot: tuple[str | None, bool] | None = None) -> None:
+def set_by_hand(
+    state_dir: Path, uuid: str, *, power: base.Power | None = None, boot: tuple[str | None, bool] | None = None
+) -> None:
     """Change a node as a person in front of it would: behind the driver's back.
 
     :param power: on or off
@@ -91,9 +92,7 @@ class FakeObm(base.ObmDriver):
     capabilities = frozenset({base.BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "properties": {
-            **fakes.FAULTS, **{name: {"type": "boolean"} for name in ("fail", "lie", "hang", "crash")},
-        },
+        "properties": {**fakes.FAULTS, **{name: {"type": "boolean"} for name in ("fail", "lie", "hang", "crash")}},
         "additionalProperties": False,
     }
 

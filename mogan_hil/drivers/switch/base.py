@@ -157,6 +157,16 @@ class SwitchDriver(Driver, abc.ABC):
 
 
 __all__ = [
-    "ADMIN_STATE", "PARKED", "READ", "TAGGED_ONLY", "WATCH", "DriverError", "Environment", "PortConfig", "PortState",
-    "SwitchDriver", "Unsupported", "Watch",
+    "ADMIN_STATE",
+    "PARKED",
+    "READ",
+    "TAGGED_ONLY",
+    "WATCH",
+    "DriverError",
+    "Environment",
+    "PortConfig",
+    "PortState",
+    "SwitchDriver",
+    "Unsupported",
+    "Watch",
 ]

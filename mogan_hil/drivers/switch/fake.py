@@ -55,8 +55,9 @@ def set_faults(state_dir: Path, uuid: str, **faults: Any) -> None:
 class _Watch(base.Watch):
     """Looks at the file in a thread."""
 
-    def __init__(self, device: fakes.FaultyDevice, ports: Collection[str],
-                 changed: Callable[[Collection[str]], None]) -> None:
+    def __init__(
+        self, device: fakes.FaultyDevice, ports: Collection[str], changed: Callable[[Collection[str]], None]
+    ) -> None:
         self._device = device
         self._seen = device.file.read().get("ports", {})
         self._changed = changed
@@ -114,9 +115,7 @@ class FakeSwitch(base.SwitchDriver):
     capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED_ONLY})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "properties": {
-            **fakes.FAULTS, "ports": _PORTS, "fail": _PORTS, "lie": _PORTS, "hang": _PORTS, "crash": _PORTS,
-        },
+        "properties": {**fakes.FAULTS, "ports": _PORTS, "fail": _PORTS, "lie": _PORTS, "hang": _PORTS, "crash": _PORTS},
         "additionalProperties": False,
     }
 

@@ -166,7 +166,7 @@ class Idl(connection.OvsdbIdl):  # type: ignore[misc]
         return bool(self.state == self.IDL_S_MONITORING and self._session.is_connected())
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
-        self._touched.append((event, row))
+        self._touched.append(row)
 
     def run(self) -> bool:
         changed = bool(super().run())
@@ -268,15 +268,21 @@ class Ovsdb:
                 raise
             status = transaction.commit()
             if status == transaction.INCOMPLETE:
-                self.settle(lambda t=transaction: t.commit() != t.INCOMPLETE, deadline,  # type: ignore[misc]
-                            "The server has not answered")
+                self.settle(
+                    lambda t=transaction: t.commit() != t.INCOMPLETE,
+                    deadline,  # type: ignore[misc]
+                    "The server has not answered",
+                )
                 status = transaction.commit()
             if status in (transaction.SUCCESS, transaction.UNCHANGED):
                 return transaction
             if status != transaction.TRY_AGAIN:
                 raise RefusedError(transaction.get_error())
-            self.settle(lambda s=seqno: self.idl.change_seqno != s, deadline,  # type: ignore[misc]
-                        "The connection was lost")
+            self.settle(
+                lambda s=seqno: self.idl.change_seqno != s,
+                deadline,  # type: ignore[misc]
+                "The connection was lost",
+            )
 
     def close(self, timeout: float) -> None:
         """End the thread and the connection.

@@ -80,5 +80,6 @@ def eventually(done: Callable[[], bool], seconds: float) -> bool:
 
 def environment(state_dir: Path, timeout: float = 10.0) -> Environment:
     """An environment for a driver under test."""
-    return Environment(uuid="5e5a2f6c-8a0e-4a39-9a4c-0f6d4d1f3a11", name="under-test", state_dir=state_dir,
-                       timeout=timeout)
+    return Environment(
+        uuid="5e5a2f6c-8a0e-4a39-9a4c-0f6d4d1f3a11", name="under-test", state_dir=state_dir, timeout=timeout
+    )

@@ -24,8 +24,27 @@ from mogan_hil.drivers.switch.base import (
 from mogan_hil.drivers.testing import base
 
 #: What no switch may have for a port's name: each would be able to change the meaning of a command.
-BAD_PORT_NAMES = ("", " ", "a b", "a\n", "\na", "a\tb", "a;b", "a|b", "a&b", "a$b", "a`b", "a'b", 'a"b', "-a", "a\0",
-                  "a" * 65, "é", "1\u0661", "a\u2028b")
+BAD_PORT_NAMES = (
+    "",
+    " ",
+    "a b",
+    "a\n",
+    "\na",
+    "a\tb",
+    "a;b",
+    "a|b",
+    "a&b",
+    "a$b",
+    "a`b",
+    "a'b",
+    'a"b',
+    "-a",
+    "a\0",
+    "a" * 65,
+    "é",
+    "1\u0661",
+    "a\u2028b",
+)
 
 #: What hands leave behind on a port, to be gone after a driver was there.
 LEFTOVERS = (

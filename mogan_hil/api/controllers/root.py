@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions, and the schema of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mogan_hil.api import version
+from mogan_hil.api.expose import route
+from mogan_hil.verbs.base import Call
+
+V1 = {
+    "id": "v1",
+    "status": "CURRENT",
+    "min_version": f"1.{version.LOWEST}",
+    "version": f"1.{version.HIGHEST}",
+    "links": [{"rel": "self", "href": "/v1"}, {"rel": "describedby", "href": "/v1/openapi.json"}],
+}
+
+
+@route("GET", "/", public=True)
+def versions(_call: Call) -> dict[str, Any]:
+    """List the versions of the API."""
+    return {"versions": [V1]}
+
+
+@route("GET", "/v1", public=True)
+def v1(_call: Call) -> dict[str, Any]:
+    """Show version 1 of the API."""
+    return {"version": V1}
+
+
+@route("GET", "/v1/openapi.json", public=True)
+def openapi(_call: Call) -> dict[str, Any]:
+    """Show the schema of the API."""
+    raise NotImplementedError("the application answers this one itself: it is what knows every route")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The middleware, from the outside in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import stevedore
+from oslo_config import cfg
+from oslo_middleware import cors, healthcheck, request_id, sizelimit
+
+from mogan_hil.api.middleware.faults import FaultWrapper
+from mogan_hil.api.middleware.request_log import RequestLog
+from mogan_hil.verbs.base import Services
+
+WsgiApp = Callable[..., Any]
+
+
+def _authentication(app: WsgiApp, services: Services) -> WsgiApp:
+    name = services.conf.auth.strategy
+    driver: stevedore.DriverManager[WsgiApp] = stevedore.DriverManager(
+        "mogan_hil.auth", name, invoke_on_load=True, invoke_args=(app, services)
+    )
+    wrapped: WsgiApp = driver.driver
+    return wrapped
+
+
+#: Each takes what is within it and the services.
+PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
+    lambda app, services: request_id.RequestId(app),  # first: everything that follows can name the request
+    lambda app, services: FaultWrapper(app),  # what goes wrong in any of those below becomes an answer
+    lambda app, services: RequestLog(app),  # within the faults, for the status; it times all that is below
+    lambda app, services: sizelimit.RequestBodySizeLimiter(app, services.conf),
+    lambda app, services: cors.CORS(app, services.conf),  # before authentication: a preflight has no credentials
+    lambda app, services: healthcheck.Healthcheck(app, {"path": "/healthcheck"}),
+    _authentication,
+)
+
+
+def wrap(app: WsgiApp, services: Services) -> WsgiApp:
+    """Put the pipeline around the application."""
+    for layer in reversed(PIPELINE):
+        app = layer(app, services)
+    return app
+
+
+def set_defaults(conf: cfg.ConfigOpts) -> None:
+    """Register the libraries' own options, with defaults that fit this API."""
+    conf.register_opts(sizelimit.OPTS, group="oslo_middleware")
+    conf.set_default("max_request_body_size", 256 * 1024, group="oslo_middleware")
+    cors.set_defaults(
+        allow_headers=[
+            "X-Auth-Token",
+            "X-Project-Id",
+            "X-Openstack-Request-Id",
+            "OpenStack-API-Version",
+            "Authorization",
+        ],
+        expose_headers=["X-Openstack-Request-Id", "OpenStack-API-Version", "Location"],
+        allow_methods=["GET", "PUT", "POST", "DELETE", "PATCH"],
+    )

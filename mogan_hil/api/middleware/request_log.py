@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line in the log for every request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oslo_log import log
+
+LOG = log.getLogger(__name__)
+
+
+class RequestLog:
+    """See the module. Neither bodies nor query strings are logged: they may hold secrets."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        began = time.monotonic()
+        status = ["500"]
+
+        def start(line: str, headers: Any, exc_info: Any = None) -> Any:
+            status[0] = line.partition(" ")[0]
+            return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
+
+        try:
+            answer: Iterable[bytes] = self._app(environ, start)
+            return answer
+        except Exception as error:
+            status[0] = str(getattr(error, "status", 500))
+            raise
+        finally:
+            LOG.info(
+                "%(method)s %(path)r %(status)s %(milliseconds).1f ms %(remote)s "
+                "user=%(user)s project=%(project)s %(id)s",
+                {
+                    "method": environ["REQUEST_METHOD"],
+                    "path": environ.get("PATH_INFO", "")[:500],
+                    "status": status[0],
+                    "milliseconds": (time.monotonic() - began) * 1000,
+                    "remote": environ.get("REMOTE_ADDR", "-"),
+                    "user": environ.get("HTTP_X_USER_ID", "-"),
+                    "project": environ.get("HTTP_X_PROJECT_ID", "-"),
+                    "id": environ.get("openstack.request_id", "-"),
+                },
+            )

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a process that serves the API is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pbr.version
+from cheroot import wsgi
+from oslo_config import cfg
+from oslo_db import options as db_options
+from oslo_log import log
+
+from mogan_hil import conf as service_conf
+from mogan_hil.api.app import make_app
+from mogan_hil.api.middleware import pipeline
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.loader import Drivers
+from mogan_hil.policy import Policy
+from mogan_hil.rpc.client import Client
+from mogan_hil.verbs.base import Services
+
+#: Connections that may wait to be taken. With cheroot's own 5, a burst of clients waits a second for TCP to try again.
+BACKLOG = 128
+
+
+def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[str] | None = None) -> cfg.ConfigOpts:
+    """Register every option, read the configuration and begin to log.
+
+    :param arguments: the command line; never the one of a WSGI server that we run in
+    :param files: configuration files, None for the usual places
+    """
+    service_conf.register_opts(conf)
+    db_options.set_defaults(conf)
+    pipeline.set_defaults(conf)
+    log.register_options(conf)
+    log.set_defaults(default_log_levels=[*log.get_default_log_levels(), "futurist=WARNING", "ovsdbapp=WARNING"])
+    version = pbr.version.VersionInfo("mogan-hil").release_string()
+    conf(list(arguments), project="mogan_hil", version=version, default_config_files=list(files) if files is not None else None)
+    log.setup(conf, "mogan_hil")
+    return conf
+
+
+def services(conf: cfg.ConfigOpts, database: Database, drivers: Drivers, client: Client) -> Services:
+    """What verbs are given."""
+    allocator = drivers.allocator(conf.network.allocator)(conf.network.segments)
+    return Services(conf, database, Policy(conf), drivers, allocator, client)
+
+
+def application(conf: cfg.ConfigOpts, client: Client) -> Callable[..., Any]:
+    """The WSGI application of this process."""
+    return make_app(services(conf, Database(conf), Drivers(), client))
+
+
+class Server:
+    """The application behind cheroot.
+
+    :param address: host and port; port 0 picks a free one
+    :param alone: no other process may listen on the same port
+    :raises OSError: it cannot be listened on
+    """
+
+    def __init__(self, app: Callable[..., Any], address: tuple[str, int], threads: int, *, alone: bool = False) -> None:
+        self._server = wsgi.Server(
+            address, app, numthreads=threads, request_queue_size=BACKLOG, server_name="mogan_hil", reuse_port=not alone
+        )
+        self._server.prepare()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._server.bind_addr[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve(self) -> None:
+        """Answer requests until another thread calls :meth:`stop`."""
+        self._server.serve()
+
+    def stop(self) -> None:
+        """Finish the requests that are being answered, and stop."""
+        self._server.stop()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mogan-hil: API and conductor in one process, with SQLite and file locks. Everything is in one directory."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+import yaml
+from oslo_config import cfg
+
+from mogan_hil.api import app, process
+from mogan_hil.cmd import base
+from mogan_hil.common import passwords
+from mogan_hil.conductor.service import Conductor
+from mogan_hil.db import migration
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.loader import Drivers
+from mogan_hil.objects.project import Project
+from mogan_hil.objects.user import RoleAssignment, User
+
+ADMIN = "admin"
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="mogan-hil", description=__doc__)
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=default_state_dir(),
+        metavar="DIR",
+        help="where everything is kept (default: %(default)s)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=6385, help="the port to listen on; 0 picks a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--auth",
+        choices=["local", "none", "keystone"],
+        default="local",
+        help="how callers are told apart; none makes everyone an administrator (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--config-file", action="append", default=[], metavar="FILE", help="further configuration; may be given again"
+    )
+    parser.add_argument("--debug", action="store_true", help="log more")
+    return parser.parse_args()
+
+
+def default_state_dir() -> Path:
+    """/var/lib/mogan-hil for root, else the user's own directory for state."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/mogan-hil")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mogan-hil"
+
+
+def configure(given: argparse.Namespace) -> cfg.ConfigOpts:
+    """The configuration: the files', with what this shape needs where they say nothing."""
+    conf = cfg.CONF
+    process.configure(conf, ["--debug"] if given.debug else [], given.config_file)
+    if not conf.database.connection:
+        conf.set_override("connection", f"sqlite:///{given.state_dir}/mogan_hil.db", group="database")
+    conf.set_override("state_path", str(given.state_dir))
+    conf.set_override("strategy", given.auth, group="auth")
+    base.check_auth(conf, given.host)
+    return conf
+
+
+def take(state_dir: Path) -> IO[str]:
+    """Make the directory and lock it: two services on one directory would both be wrong.
+
+    :raises SystemExit: it is in use, or cannot be written
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = open(state_dir / "lock", "w", encoding="utf-8")  # noqa: SIM115 - held as long as the process lives
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"Another mogan-hil runs on {state_dir}.") from None
+    except OSError as error:
+        raise SystemExit(f"{state_dir} cannot be used: {error.strerror}. Choose another with --state-dir.") from None
+    return lock
+
+
+def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: str) -> None:
+    """At the first start make a user who is an administrator; tell the password in clouds.yaml and nowhere else."""
+    clouds = state_dir / "clouds.yaml"
+    password = secrets.token_urlsafe(18)
+    with database.writer() as session:
+        if not User.find(session):
+            project = Project.create(session, name=ADMIN)
+            user = User.create(session, name=ADMIN, password_hash=passwords.hashed(password, conf.auth.hash_cost))
+            RoleAssignment.create(session, user_id=user.id, project_id=project.uuid, role="admin")
+        elif clouds.exists():
+            password = yaml.safe_load(clouds.read_text())["clouds"]["mogan-hil"]["auth"]["password"]
+        else:
+            return
+    cloud = {
+        "auth_type": "http_basic",
+        "auth": {"endpoint": url, "username": ADMIN, "password": password},
+        "baremetal_isolation_endpoint_override": f"{url}/v1",
+    }
+    fresh = clouds.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        yaml.safe_dump({"clouds": {"mogan-hil": cloud}}, file, sort_keys=False)
+    fresh.replace(clouds)
+
+
+def main() -> int:
+    """Run the command."""
+    given = arguments()
+    lock = take(given.state_dir)
+    conf = configure(given)
+    database = Database(conf)
+    migration.upgrade(database.engine)
+    drivers = Drivers()
+    conductor = Conductor(conf, database, drivers)
+    services = process.services(conf, database, drivers, conductor)
+    try:
+        server = process.Server(app.make_app(services), (given.host, given.port), conf.api.threads, alone=True)
+    except OSError as error:
+        raise SystemExit(f"{given.host} port {given.port} cannot be listened on: {error.strerror or error}.") from None
+    if given.auth == "local":
+        first_admin(conf, database, given.state_dir, server.url)
+    conductor.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
+    print(f"listening on {server.url}", flush=True)
+    if given.auth == "local":
+        print(f"the administrator's name and password are in {given.state_dir}/clouds.yaml", flush=True)
+    server.serve()
+    conductor.stop()
+    lock.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

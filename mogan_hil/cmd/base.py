@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands have in common."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from oslo_config import cfg
+
+
+def check_auth(conf: cfg.ConfigOpts, host: str) -> None:
+    """Refuse to serve without authentication where others can reach it.
+
+    :raises SystemExit: with a message
+    """
+    if conf.auth.strategy == "none" and not is_loopback(host):
+        raise SystemExit(
+            f"Without authentication everyone who reaches {host} is an administrator: "
+            "listen on 127.0.0.1, or choose auth local or keystone."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lanes: take one, drain it, let it go.
+
+What a lane has to do stands in the journal. Whoever hears of it takes the lane's lock, and does everything that is
+open, oldest first, also what a conductor left behind that died. Nobody waits for a lock: the one that has it looks at
+the journal once more after letting go, so that nothing which was written meanwhile is overlooked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import futurist
+from oslo_config import cfg
+from oslo_db import exception as db_exception
+from oslo_log import log
+from tooz import coordination
+
+from mogan_hil.common import states
+from mogan_hil.db.api import Database
+from mogan_hil.objects.operation import Operation
+
+LOG = log.getLogger(__name__)
+
+UNEXPECTED = "The service failed unexpectedly; its operators find the reason in the log."
+GAVE_UP = "The service stopped {attempts} times while it worked on this."
+
+
+class Handler(Protocol):
+    """Does the operations of one sort of lane."""
+
+    def run(self, lane: str, operations: Sequence[Operation]) -> None:
+        """Bring each of these to an end, or postpone it. Those that are not `running` any more are to be passed over.
+
+        :raises Exception: anything; then each is tried alone, and the one that fails alone ends in error
+        """
+
+
+class Lost(Exception):
+    """Another conductor has taken the lane over: what was done here may not be written."""
+
+
+class Lanes:
+    """The lanes that this conductor works on.
+
+    :param handlers: by the part of a lane's name before the colon
+    :param me: this conductor, unlike any other and unlike itself after a restart
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        database: Database,
+        coordinator: coordination.CoordinationDriver,
+        handlers: Mapping[str, Handler],
+        me: str,
+    ) -> None:
+        self._settings = conf.conductor
+        self._database = database
+        self._coordinator = coordinator
+        self._handlers = handlers
+        self._me = me
+        self._pool = futurist.ThreadPoolExecutor(max_workers=conf.conductor.workers)
+        self._busy: dict[str, bool] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def wake(self, lane: str) -> None:
+        """Work on a lane soon. Never waits."""
+        with self._lock:
+            if self._stopped:
+                return
+            if lane in self._busy:
+                self._busy[lane] = True
+                return
+            self._busy[lane] = False
+            self._pool.submit(self._work, lane)
+
+    def sweep(self) -> None:
+        """Wake every lane with open work."""
+        with self._database.reader() as session:
+            lanes = Operation.lanes(session)
+        for lane in lanes:
+            self.wake(lane)
+
+    def stop(self) -> None:
+        """Finish what is being done, and begin nothing more."""
+        with self._lock:
+            self._stopped = True
+        self._pool.shutdown(wait=True)
+
+    def _work(self, lane: str) -> None:
+        while True:
+            try:
+                while self._take(lane) and self._more(lane):
+                    pass
+            except Exception:  # the sweep comes back to it
+                LOG.exception("Work on lane %s was interrupted", lane)
+            with self._lock:
+                if self._stopped or not self._busy[lane]:
+                    del self._busy[lane]
+                    return
+                self._busy[lane] = False
+
+    def _more(self, lane: str) -> bool:
+        with self._database.reader() as session:
+            seconds = Operation.next_due(session, lane)
+        if seconds is None or self._stopped:
+            return False
+        if seconds > 0:
+            timer = threading.Timer(seconds, self.wake, (lane,))
+            timer.daemon = True
+            timer.start()
+            return False
+        return True
+
+    def _take(self, lane: str) -> bool:
+        lock = self._coordinator.get_lock(lane.encode())
+        if not lock.acquire(blocking=False):
+            return False
+        try:
+            self._drain(lane)
+        finally:
+            lock.release()
+        return True
+
+    def _drain(self, lane: str) -> None:
+        while not self._stopped:
+            with self._database.reader() as session:
+                operations = Operation.due(session, lane, self._settings.batch_size)
+            if not operations:
+                return
+            with self._database.writer() as session:
+                Operation.begin(session, operations, self._me)
+            # What was interrupted once may have been the cause: it is done alone.
+            self._run(lane, [operation for operation in operations if operation.attempts == 1])
+            for operation in operations:
+                if operation.attempts > 1:
+                    self._run(lane, [operation])
+
+    def _run(self, lane: str, operations: Sequence[Operation]) -> None:
+        operations = [operation for operation in operations if operation.state == states.Operation.RUNNING]
+        if not operations:
+            return
+        try:
+            if operations[0].attempts > self._settings.max_attempts + 1:
+                self._give_up(operations[0])
+            else:
+                self._handlers[lane.partition(":")[0]].run(lane, operations)
+        except Lost:
+            LOG.warning("Lane %s was taken over by another conductor", lane)
+        except db_exception.DBError:
+            raise
+        except Exception as error:
+            LOG.exception("Operations %s failed unexpectedly", [operation.uuid for operation in operations])
+            if len(operations) == 1:
+                with self._database.writer() as session:
+                    operations[0].fail(session, UNEXPECTED, repr(error))
+                return
+            for operation in operations:
+                self._run(lane, [operation])
+
+    def _give_up(self, operation: Operation) -> None:
+        LOG.error("Operation %s was interrupted too often and is given up", operation.uuid)
+        reason = GAVE_UP.format(attempts=operation.attempts - 1)
+        with self._database.writer() as session:
+            operation.fail(session, reason, reason)

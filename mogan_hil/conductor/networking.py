@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lane of a switch: make ports as the database says, read them back, write down what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from oslo_config import cfg
+from oslo_log import log
+from sqlalchemy import orm
+
+from mogan_hil.common import states
+from mogan_hil.conductor import ports as port_rules
+from mogan_hil.conductor.devices import Hung, SwitchDevice, Switches
+from mogan_hil.conductor.lanes import Lost
+from mogan_hil.conductor.ports import Target
+from mogan_hil.db import models
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.switch.base import PARKED, READ, PortConfig, PortState
+from mogan_hil.objects.base import column
+from mogan_hil.objects.network import Attachment
+from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.switch import Switch
+
+LOG = log.getLogger(__name__)
+
+States = Mapping[str, PortState | None]
+
+
+class SwitchLane:
+    """Does attach, detach, port_park, port_revert, port_mend and switch_heal. See :class:`.lanes.Handler`.
+
+    :param wake: told of lanes whose operations waited for one of this lane
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, database: Database, switches: Switches, wake: Callable[[str], None]
+    ) -> None:
+        self._wake = wake
+        self._settings = conf.conductor
+        self._database = database
+        self._switches = switches
+
+    def run(self, lane: str, operations: Sequence[Operation]) -> None:
+        """See :meth:`.lanes.Handler.run`."""
+        with self._database.reader() as session:
+            found = Switch.find(session, models.Switch.uuid == lane.partition(":")[2])
+        if not found:
+            for operation in operations:
+                self._end(operation, DriverError("The switch was removed."), None)
+            return
+        for operation in operations:
+            if operation.verb == "switch_heal":
+                self._heal(found[0], operation)
+        self._ports(found[0], [operation for operation in operations if operation.verb != "switch_heal"])
+
+    def _ports(self, switch: Switch, operations: Sequence[Operation]) -> None:
+        with self._database.reader() as session:
+            wanted = port_rules.targets(
+                session, models.Port.uuid.in_([operation.payload["port_uuid"] for operation in operations])
+            )
+        by_uuid = {target.port.uuid: target for target in wanted}
+        work: list[tuple[Operation, Target]] = []
+        for operation in operations:
+            target = by_uuid.get(operation.payload["port_uuid"])
+            if target is None or _moved(operation, target):
+                self._end(operation, DriverError("The NIC is not cabled to the switch any more."), None)
+            else:
+                work.append((operation, target))
+        if not work:
+            return
+        try:
+            seen = self._apply(self._switches.get(switch), {item.port.name: item.config for _, item in work})
+        except DriverError as error:
+            self._refused(switch, work, error)
+            return
+        for operation, target in work:
+            self._judge(switch, operation, target, seen)
+
+    def _apply(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> States | None:
+        device.guard.call(device.driver.configure, configs)
+        if READ not in device.capabilities:
+            device.guard.call(device.driver.save)
+            return None
+        seen = device.guard.call(device.driver.read, list(configs))
+        if all(_matches(seen.get(name), config) for name, config in configs.items()):
+            device.guard.call(device.driver.save)
+        return seen
+
+    def _judge(self, switch: Switch, operation: Operation, target: Target, seen: States | None) -> None:
+        state = seen.get(target.port.name) if seen is not None else None
+        if seen is None or _matches(state, target.config):
+            self._done(operation, target, state, verified=seen is not None)
+            return
+        LOG.error(
+            "Port %(port)s of switch %(switch)s was configured as %(config)s and is %(state)s",
+            {"port": target.port.name, "switch": switch.name, "config": target.config, "state": state},
+        )
+        wanted = PortState(target.config.native, target.config.tagged, target.config.enabled)
+        error = DriverError(
+            "The switch accepted the change, but the port is not as it was asked to be.",
+            f"port {target.port.name} of switch {switch.name}: wanted {wanted}; found {state or 'no such port'}",
+        )
+        self._failed(switch, operation, target, error)
+
+    def _refused(self, switch: Switch, work: Sequence[tuple[Operation, Target]], error: DriverError) -> None:
+        # One port may be to blame for the failure of the whole session: each has its own try.
+        if len(work) > 1 and not isinstance(error, Hung) and not error.transient:
+            for operation, _ in work:
+                self._ports(switch, [operation])
+            return
+        for operation, target in work:
+            if error.transient and operation.attempts < self._settings.max_attempts:
+                self._postpone(operation, error)
+            else:
+                self._failed(switch, operation, target, error)
+
+    def _postpone(self, operation: Operation, error: DriverError) -> None:
+        seconds = min(self._settings.retry_delay * 2 ** (operation.attempts - 1), self._settings.max_retry_delay)
+        LOG.warning(
+            "Operation %(uuid)s will be tried again in %(seconds)s s: %(error)s",
+            {"uuid": operation.uuid, "seconds": seconds, "error": error.operator},
+        )
+        with self._database.writer() as session:
+            _keep(operation.postpone(session, seconds, error.user, error.operator))
+
+    def _done(self, operation: Operation, target: Target, state: PortState | None, *, verified: bool) -> None:
+        with self._database.writer() as session:
+            port_rules.seen_right(session, target, state, verified=verified)
+            if operation.verb == "attach" and not _attached(session, operation, target):
+                reason = operation.error or "The attachment was undone together with another change of the port."
+                _keep(operation.fail(session, reason, operation.error_detail or reason))
+            else:
+                _keep(operation.finish(session, verified=verified))
+        self._tell(operation)
+
+    def _tell(self, operation: Operation) -> None:
+        if operation.parent_id is not None:
+            with self._database.writer() as session:
+                lane = Operation.hasten(session, operation.parent_id)
+            if lane is not None:
+                self._wake(lane)
+
+    def _failed(self, switch: Switch, operation: Operation, target: Target, error: DriverError) -> None:
+        """Nothing more is tried for the operation itself: see to it that the port carries no more than it should."""
+        LOG.error("Operation %(uuid)s failed: %(error)s", {"uuid": operation.uuid, "error": error.operator})
+        with self._database.writer() as session:
+            _keep(operation.note(session, error.user, error.operator))
+            port_rules.undo(session, target)
+            wanted = port_rules.targets(session, models.Port.id == target.port.id)[0]
+        if error.transient or isinstance(error, Hung):
+            self._end(operation, error, wanted)
+            return
+        state = self._attempt(switch, wanted.port.name, wanted.config)
+        if _matches(state, wanted.config) and operation.verb != "attach":
+            self._done(operation, wanted, state, verified=True)
+            return
+        right = _matches(state, wanted.config)
+        if not right:
+            state = self._attempt(switch, wanted.port.name, PARKED)
+        self._end(operation, error, wanted, state, right=right)
+
+    def _attempt(self, switch: Switch, port: str, config: PortConfig) -> PortState | None:
+        try:
+            seen = self._apply(self._switches.get(switch), {port: config})
+        except DriverError as error:
+            LOG.error("Port %(port)s could not be closed either: %(error)s", {"port": port, "error": error.operator})
+            return None
+        return seen.get(port) if seen is not None else None
+
+    def _end(
+        self,
+        operation: Operation,
+        error: DriverError,
+        target: Target | None,
+        state: PortState | None = None,
+        *,
+        right: bool = False,
+    ) -> None:
+        with self._database.writer() as session:
+            if target is None:
+                _forget(session, operation)
+            elif right:
+                port_rules.seen_right(session, target, state, verified=True)
+            else:
+                port_rules.seen_wrong(session, target, state, error.user, parked=_matches(state, PARKED))
+            _keep(operation.fail(session, error.user, error.operator))
+        self._tell(operation)
+
+    def _heal(self, switch: Switch, operation: Operation) -> None:
+        with self._database.reader() as session:
+            wanted = port_rules.targets(session, models.Port.switch_id == switch.id)
+            busy = Operation.open_keys(session, [target.port.pending_key for target in wanted])
+        free = {target.port.name: target for target in wanted if target.port.pending_key not in busy}
+        try:
+            device = self._switches.get(switch)
+            before = device.guard.call(device.driver.read, list(free)) if READ in device.capabilities else {}
+            wrong = {name: item.config for name, item in free.items() if not _matches(before.get(name), item.config)}
+            after = self._apply(device, wrong) if wrong else {}
+        except DriverError as error:
+            if error.transient and operation.attempts < self._settings.max_attempts:
+                self._postpone(operation, error)
+                return
+            with self._database.writer() as session:
+                _keep(operation.fail(session, error.user, error.operator))
+            return
+        self._healed(
+            operation, free, wrong, before if after is None else {**before, **after}, verified=after is not None
+        )
+
+    def _healed(
+        self,
+        operation: Operation,
+        ports: Mapping[str, Target],
+        wrong: Mapping[str, PortConfig],
+        seen: States,
+        *,
+        verified: bool,
+    ) -> None:
+        left = [name for name in wrong if verified and not _matches(seen.get(name), wrong[name])]
+        with self._database.writer() as session:
+            for name, target in ports.items():
+                if name in left:
+                    port_rules.seen_wrong(session, target, seen.get(name), "It could not be healed.", parked=False)
+                elif name in wrong or target.port.in_sync is not True or target.port.status != states.Port.OK:
+                    port_rules.seen_right(session, target, seen.get(name), verified=verified)
+            if left:
+                reason = f"{len(left)} ports could not be made as they should be: {', '.join(sorted(left)[:20])}."
+                _keep(operation.fail(session, reason, reason))
+            else:
+                _keep(operation.finish(session, verified=verified, result={"healed": sorted(wrong)}))
+
+
+def _matches(state: PortState | None, config: PortConfig) -> bool:
+    return state is not None and state.matches(config)
+
+
+def _moved(operation: Operation, target: Target) -> bool:
+    kind, _, nic = (operation.pending_key or "").partition(":")
+    return kind == "nic" and target.port.nic_id != int(nic)
+
+
+def _attached(session: orm.Session, operation: Operation, target: Target) -> bool:
+    attachments = models.Attachment
+    return any(
+        item.status == states.Attachment.ACTIVE and item.channel == operation.payload["channel"]
+        for item in Attachment.find(session, attachments.nic_id == target.port.nic_id)
+    )
+
+
+def _forget(session: orm.Session, operation: Operation) -> None:
+    """Nothing is cabled to the NIC any more, so that nothing can be on its port."""
+    kind, _, nic = (operation.pending_key or "").partition(":")
+    if kind == "nic":
+        rows = models.Attachment
+        ids = column(Attachment.find(session, rows.nic_id == int(nic), rows.status != states.Attachment.ACTIVE), "id")
+        Attachment.drop(session, ids, states.Attachment.ATTACHING)
+        Attachment.drop(session, ids, states.Attachment.DETACHING)
+
+
+def _keep(mine: bool) -> None:
+    if not mine:
+        raise Lost

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drift: notice what was changed behind the service's back.
+
+A switch that pushes its changes is watched by whichever conductor has its lock; the others are polled. What is seen is
+written to the ports' rows only where nothing else wrote to them since it was asked for, so that an old look never hides
+a newer one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_log import log
+from sqlalchemy import orm
+from tooz import coordination, locking
+
+from mogan_hil.common import states
+from mogan_hil.conductor import ports as port_rules
+from mogan_hil.conductor.devices import SwitchDevice, Switches
+from mogan_hil.conductor.ports import Target
+from mogan_hil.db import models
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.switch.base import READ, WATCH, PortState, Watch
+from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.switch import Switch
+
+LOG = log.getLogger(__name__)
+
+
+class Observer:
+    """Looks at switches, on its own connections: it never waits for a lane, and no lane waits for it.
+
+    :param wake: told of lanes that have to heal
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, database: Database, switches: Switches, wake: Callable[[str], None]
+    ) -> None:
+        self._heals = conf.conductor.on_drift == "heal"
+        self._database = database
+        self._switches = switches
+        self._wake = wake
+
+    def observe(self, switch: Switch, names: Collection[str] | None = None) -> None:
+        """Look at a switch and write down what is there.
+
+        :param names: these ports only
+        :raises DriverError: it could not be asked
+        """
+        device = self._switches.get(switch)
+        if READ not in device.capabilities:
+            return
+        before = self._idle(switch, names)
+        if not before:
+            return
+        seen = device.guard.call(device.driver.read, list(before))
+        drifted = [name for name, target in before.items() if self._write(switch, target, seen.get(name))]
+        if drifted and self._heals:
+            self._heal(switch)
+
+    def device(self, switch: Switch) -> SwitchDevice:
+        """The observer's own connection to a switch.
+
+        :raises DriverError: its driver is not installed here
+        """
+        return self._switches.get(switch)
+
+    def _idle(self, switch: Switch, names: Collection[str] | None) -> Mapping[str, Target]:
+        where: list[sa.ColumnElement[bool]] = [models.Port.switch_id == switch.id]
+        if names is not None:
+            where.append(models.Port.name.in_(names))
+        with self._database.reader() as session:
+            wanted = port_rules.targets(session, *where)
+            busy = Operation.open_keys(session, [target.port.pending_key for target in wanted])
+        return {
+            target.port.name: target
+            for target in wanted
+            if target.port.pending_key not in busy and target.port.status != states.Port.NEW
+        }
+
+    def _write(self, switch: Switch, target: Target, state: PortState | None) -> bool:
+        """Returns whether the port was right before and is not now."""
+        port = target.port
+        found = port_rules.observed(state)
+        in_sync = state is not None and state.matches(target.config)
+        was = port.in_sync
+        if (found, in_sync) == (port.observed, was):
+            return False
+        rows = models.Port
+        same = rows.observed_at.is_(None) if port.observed_at is None else rows.observed_at == port.observed_at
+        with self._database.writer() as session:
+            if not port.update(session, same, observed=found, in_sync=in_sync, observed_at=models.now()):
+                return False
+        if in_sync:
+            LOG.info("Port %(port)s of switch %(switch)s is right again", {"port": port.name, "switch": switch.name})
+            return False
+        LOG.warning(
+            "Port %(port)s of switch %(switch)s was changed by somebody else: it should be %(wanted)s and is %(state)s",
+            {
+                "port": port.name,
+                "switch": switch.name,
+                "wanted": PortState(target.config.native, target.config.tagged, target.config.enabled),
+                "state": state or "not there",
+            },
+        )
+        return was is not False
+
+    def _heal(self, switch: Switch) -> None:
+        with self._database.writer() as session:
+            if not system_operation(session, switch, "switch_heal", switch.lane, {"switch": switch.name}):
+                return
+        self._wake(switch.lane)
+
+
+def system_operation(
+    session: orm.Session, switch: Switch, verb: str, pending_key: str, payload: dict[str, object]
+) -> bool:
+    """Write an operation that nobody asked for, unless one is open on the same thing.
+
+    :returns: whether it was written
+    """
+    if Operation.open_keys(session, [pending_key]):
+        return False
+    Operation.create(
+        session, verb=verb, lane=switch.lane, state=states.Operation.PENDING, pending_key=pending_key, payload=payload
+    )
+    return True
+
+
+class Watcher:
+    """One watched switch: a subscription, and a thread that looks at what it reports."""
+
+    def __init__(self, observer: Observer, switch: Switch, lock: locking.Lock) -> None:
+        self._observer = observer
+        self.switch = switch
+        self._lock = lock
+        self._changed: set[str] = set()
+        self._changes = threading.Lock()
+        self._wanted = threading.Event()
+        self._closed = False
+        self._watch: Watch | None = None
+        self._thread = threading.Thread(target=self._look, name=f"watch {switch.name}", daemon=True)
+
+    def start(self) -> None:
+        """Subscribe.
+
+        :raises DriverError: the switch could not be asked
+        """
+        device = self._observer.device(self.switch)
+        self._watch = device.guard.call(device.driver.watch, self._tell)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the switch still reports."""
+        return self._watch is not None and self._watch.alive
+
+    def close(self) -> None:
+        """End the subscription, and leave the switch to other conductors."""
+        self._closed = True
+        self._wanted.set()
+        if self._watch is not None:
+            self._watch.close()
+        self._lock.release()
+
+    def _tell(self, names: Collection[str]) -> None:
+        with self._changes:
+            self._changed.update(names)
+        self._wanted.set()
+
+    def _look(self) -> None:
+        while not self._closed:
+            self._wanted.wait()
+            self._wanted.clear()
+            with self._changes:
+                names, self._changed = self._changed, set()
+            if self._closed or not names:
+                continue
+            try:
+                self._observer.observe(self.switch, names)
+            except DriverError as error:
+                LOG.warning("%(switch)s: %(error)s", {"switch": self.switch.name, "error": error.operator})
+            except Exception:  # the thread must go on to the next report
+                LOG.exception("A report of switch %s was lost; the next poll finds it", self.switch.name)
+
+
+class Watchers:
+    """Every switch that this conductor watches.
+
+    :param coordinator: its locks say which conductor watches which switch
+    """
+
+    def __init__(self, observer: Observer, coordinator: coordination.CoordinationDriver) -> None:
+        self._observer = observer
+        self._coordinator = coordinator
+        self._watchers: dict[str, Watcher] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self, switches: Collection[Switch]) -> None:
+        """Watch what is new, and let go of what was removed, changed or fell silent."""
+        current = {switch.uuid: switch for switch in switches}
+        with self._lock:
+            for uuid, watcher in list(self._watchers.items()):
+                switch = current.get(uuid)
+                if switch is None or switch.generation != watcher.switch.generation or not watcher.alive:
+                    self._watchers.pop(uuid).close()
+            for uuid, switch in current.items():
+                if uuid not in self._watchers:
+                    self._begin(switch)
+
+    def _begin(self, switch: Switch) -> None:
+        try:
+            if WATCH not in self._observer.device(switch).capabilities:
+                return
+            lock = self._coordinator.get_lock(f"watch:{switch.uuid}".encode())
+            if not lock.acquire(blocking=False):
+                return
+            watcher = Watcher(self._observer, switch, lock)
+            try:
+                watcher.start()
+            except BaseException:
+                lock.release()
+                raise
+            self._watchers[switch.uuid] = watcher
+        except DriverError as error:
+            LOG.warning("Switch %(name)s cannot be watched: %(error)s", {"name": switch.name, "error": error.operator})
+
+    def watches(self, switch: Switch) -> bool:
+        """Whether this conductor is told of a switch's changes."""
+        return switch.uuid in self._watchers
+
+    def close(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            for watcher in self._watchers.values():
+                watcher.close()
+            self._watchers.clear()

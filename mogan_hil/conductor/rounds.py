@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conductor does unasked, time and again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import futurist
+from futurist import periodics
+from oslo_config import cfg
+from oslo_log import log
+
+from mogan_hil.common import states
+from mogan_hil.conductor.lanes import Lanes
+from mogan_hil.conductor.observer import Observer, Watchers, system_operation
+from mogan_hil.db import models
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.objects.port import Port
+from mogan_hil.objects.switch import Switch
+
+LOG = log.getLogger(__name__)
+
+#: The longest wait between two tries to mend a port, in seconds.
+LONGEST_MEND = 3600.0
+
+
+class Rounds:
+    """Sweep the journal, look at switches that do not push, and mend ports in error."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, database: Database, lanes: Lanes, observer: Observer, watchers: Watchers
+    ) -> None:
+        self._settings = conf.conductor
+        self._database = database
+        self._lanes = lanes
+        self._observer = observer
+        self._watchers = watchers
+        self._mends: dict[str, tuple[float, float]] = {}
+        tasks: list[tuple[Callable[[], None], tuple[()], dict[str, object]]] = [
+            (_every(conf.conductor.sweep_interval, self._sweep), (), {}),
+            (_every(conf.conductor.poll_interval, self._poll), (), {}),
+        ]
+        self._worker = periodics.PeriodicWorker(
+            tasks, executor_factory=lambda: futurist.ThreadPoolExecutor(max_workers=len(tasks))
+        )
+
+    def start(self) -> None:
+        """Begin with a round of each at once."""
+        threading.Thread(target=self._worker.start, name="rounds", daemon=True).start()
+
+    def stop(self) -> None:
+        """Finish the rounds that are being made."""
+        self._worker.stop()
+        self._worker.wait()
+
+    def _sweep(self) -> None:
+        self._lanes.sweep()
+        self._watchers.refresh(self._switches())
+
+    def _switches(self) -> list[Switch]:
+        with self._database.reader() as session:
+            return Switch.find(session)
+
+    def _poll(self) -> None:
+        for switch in self._switches():
+            if not self._watchers.watches(switch):
+                try:
+                    self._observer.observe(switch)
+                except DriverError as error:
+                    LOG.warning("Switch %(name)s: %(error)s", {"name": switch.name, "error": error.operator})
+            self._mend(switch)
+
+    def _mend(self, switch: Switch) -> None:
+        """Try ports in error again, at growing intervals: what is wanted of them may be possible now."""
+        rows = models.Port
+        with self._database.reader() as session:
+            broken = Port.find(session, rows.switch_id == switch.id, rows.status == states.Port.ERROR)
+        for port in broken:
+            delay, after = self._mends.get(port.uuid, (self._settings.poll_interval, 0.0))
+            if time.monotonic() < after:
+                continue
+            self._mends[port.uuid] = (min(delay * 2, LONGEST_MEND), time.monotonic() + delay)
+            payload: dict[str, object] = {"port_uuid": port.uuid, "port": port.name, "switch": switch.name}
+            with self._database.writer() as session:
+                written = system_operation(session, switch, "port_mend", port.pending_key, payload)
+            if written:
+                self._lanes.wake(switch.lane)
+
+
+def _every(seconds: float, task: Callable[[], None]) -> Callable[[], None]:
+    @periodics.periodic(seconds, run_immediately=True)
+    def round_() -> None:
+        try:
+            task()
+        except Exception:  # the next round must come
+            LOG.exception("A round failed")
+
+    return round_
