@@ -81,5 +81,5 @@ def sent_path(environ: Mapping[str, str]) -> str:
     parts = [unquote(part, errors="replace").replace("/", _INNER) for part in urlsplit(raw).path.split("/")]
     prefix = environ.get("SCRIPT_NAME", "").count("/")
     kept = "/".join(["", *parts[1 + prefix :]])
-    # A server or a proxy that rewrites paths leaves the two different: then only the decoded one counts.
-    return kept if kept.replace(_INNER, "/") == path else path
+    # Where a proxy rewrites paths the two differ: then only the decoded one counts. cheroot leaves %2F as it is.
+    return kept if kept.replace(_INNER, "/") == path.replace("%2F", "/").replace("%2f", "/") else path

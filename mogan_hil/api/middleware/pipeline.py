@@ -26,6 +26,16 @@ def _authentication(app: WsgiApp, services: Services) -> WsgiApp:
     return wrapped
 
 
+def _healthcheck(app: WsgiApp, services: Services) -> WsgiApp:
+    check = healthcheck.Healthcheck(None, services.conf)
+
+    def at_its_path(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        inner = check if environ.get("PATH_INFO") == "/healthcheck" else app
+        return inner(environ, start_response)
+
+    return at_its_path
+
+
 #: Each takes what is within it and the services.
 PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
     lambda app, services: request_id.RequestId(app),  # first: everything that follows can name the request
@@ -33,7 +43,7 @@ PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
     lambda app, services: RequestLog(app),  # within the faults, for the status; it times all that is below
     lambda app, services: sizelimit.RequestBodySizeLimiter(app, services.conf),
     lambda app, services: cors.CORS(app, services.conf),  # before authentication: a preflight has no credentials
-    lambda app, services: healthcheck.Healthcheck(app, {"path": "/healthcheck"}),
+    _healthcheck,
     _authentication,
 )
 
