@@ -30,7 +30,7 @@ _numbers = itertools.count()
 
 def unique(suffix: str = "") -> str:
     """A name for a device or a namespace that no other process has; at most 15 characters, IFNAMSIZ of Linux."""
-    return f"m{os.getpid() % 0xfffff:x}{next(_numbers):x}{suffix}"[:15]
+    return f"m{os.getpid() % 0xFFFFF:x}{next(_numbers):x}{suffix}"[:15]
 
 
 def run(*command: str) -> str:
@@ -89,13 +89,24 @@ class OpenVSwitch(fixtures.Fixture):
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge, "datapath_type=netdev")
 
     def _start(self, program: str, *arguments: str, within: tuple[str, ...] = ()) -> None:
-        environment = dict(os.environ, OVS_RUNDIR=str(self.directory), OVS_DBDIR=str(self.directory),
-                           OVS_LOGDIR=str(self.directory))
+        environment = dict(
+            os.environ, OVS_RUNDIR=str(self.directory), OVS_DBDIR=str(self.directory), OVS_LOGDIR=str(self.directory)
+        )
         with (self.directory / f"{program}.log").open("ab") as log:
             self._processes[program] = subprocess.Popen(
-                [*within, program, *arguments, f"--pidfile={self.directory}/{program}.pid",
-                 f"--unixctl={self.directory}/{program}.ctl", "-vconsole:warn"],
-                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [
+                    *within,
+                    program,
+                    *arguments,
+                    f"--pidfile={self.directory}/{program}.pid",
+                    f"--unixctl={self.directory}/{program}.ctl",
+                    "-vconsole:warn",
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def start_server(self) -> None:
         """Start the OVSDB server and wait until it listens."""
@@ -143,7 +154,8 @@ class OpenVSwitch(fixtures.Fixture):
     def set_port(self, port: str, *settings: str) -> None:
         """Make a port so by hand: only these settings, every other VLAN setting cleared."""
         clear = itertools.chain.from_iterable(
-            ("--", "clear", "port", port, column) for column in ("tag", "trunks", "vlan_mode", "cvlans"))
+            ("--", "clear", "port", port, column) for column in ("tag", "trunks", "vlan_mode", "cvlans")
+        )
         change = ("--", "set", "port", port, *settings) if settings else ()
         self.vsctl(*itertools.islice(clear, 1, None), "--", "set", "port", port, "protected=false", *change)
 
@@ -201,8 +213,21 @@ class Host(fixtures.Fixture):
         self.addCleanup(run, "ip", "netns", "del", self.namespace)
         # Of IPv6 nothing is tested, and its own frames would only disturb.
         run("ip", "netns", "exec", self.namespace, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6")
-        run("ip", "link", "add", self.port, "netns", self._switch.namespace, "type", "veth",
-            "peer", "name", "eth0", "netns", self.namespace)
+        run(
+            "ip",
+            "link",
+            "add",
+            self.port,
+            "netns",
+            self._switch.namespace,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            self.namespace,
+        )
         run("ip", "-n", self._switch.namespace, "link", "set", self.port, "up")
         run("ip", "-n", self.namespace, "link", "set", "eth0", "address", self.mac.hex(":"), "up")
         run("ip", "-n", self.namespace, "addr", "add", f"{self.address}/24", "dev", "eth0")
@@ -235,7 +260,7 @@ class Host(fixtures.Fixture):
     def send(self, frames: Iterable[tuple[int, bytes]], to: bytes = BROADCAST) -> None:
         """Send frames, each a number that tells it from others and its VLAN tags. Paced, so that none is lost."""
         for count, (number, tags) in enumerate(frames, 1):
-            frame = to + self.mac + tags + _PAYLOAD.pack(0x88b5, _MARK, number)
+            frame = to + self.mac + tags + _PAYLOAD.pack(0x88B5, _MARK, number)
             self._socket.send(frame.ljust(64, b"\0"))
             if count % 64 == 0:
                 time.sleep(0.003)
@@ -252,8 +277,8 @@ class Host(fixtures.Fixture):
                 vlan = None
                 for level, kind, data in control:
                     if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
-                        status, *_lengths, tci, _tpid = _AUXDATA.unpack(data[:_AUXDATA.size])
-                        vlan = tci & 0xfff if status & _VLAN_VALID else None
+                        status, *_lengths, tci, _tpid = _AUXDATA.unpack(data[: _AUXDATA.size])
+                        vlan = tci & 0xFFF if status & _VLAN_VALID else None
                 found.append(Received(_PAYLOAD.unpack_from(frame, at - 2)[2], vlan))
         return found
 
@@ -277,6 +302,6 @@ def every_vlan(vlans: Collection[int] = range(1, 4095)) -> list[tuple[int, bytes
     """Frames for `Host.send`: untagged (number 0), priority-tagged, each VLAN (number = VLAN), and double-tagged."""
     frames = [(0, b""), (10_000, tag(0)), *((vlan, tag(vlan)) for vlan in vlans)]
     outer = [vlan for vlan in (0, 1, 10, 100, 4094) if vlan == 0 or vlan in vlans]
-    double = itertools.product(outer, (0, 1, 10, 100, 4094, 4095), (0x8100, 0x88a8))
+    double = itertools.product(outer, (0, 1, 10, 100, 4094, 4095), (0x8100, 0x88A8))
     frames += [(20_000 + number, tag(a, kind) + tag(b)) for number, (a, b, kind) in enumerate(double)]
     return frames

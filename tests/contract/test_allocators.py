@@ -11,12 +11,45 @@ class TestVlanPool(contract.AllocatorContract, unittest.TestCase):
     driver_class = vlan_pool.VlanPool
     ranges = ("default:100-199", "physnet2:100-110,300", "default:4094")
     bad_ranges = (
-        (), ("100-200",), (":100-200",), ("default:",), ("default:0-10",), ("default:1-4095",), ("default:20-10",),
-        ("default:1,1",), ("default:1-10,5",), ("default:1-10", "default:10"), ("default:a-b",), ("default:1-",),
-        ("default:\u0661",), ("default:+1",), ("default:-1",), ("default:1--2",), ("a b:1",), ("default:1,,2",),
+        (),
+        ("100-200",),
+        (":100-200",),
+        ("default:",),
+        ("default:0-10",),
+        ("default:1-4095",),
+        ("default:20-10",),
+        ("default:1,1",),
+        ("default:1-10,5",),
+        ("default:1-10", "default:10"),
+        ("default:a-b",),
+        ("default:1-",),
+        ("default:\u0661",),
+        ("default:+1",),
+        ("default:-1",),
+        ("default:1--2",),
+        ("a b:1",),
+        ("default:1,,2",),
     )
-    bad_ids = ("", " ", "0", "4095", "01", "+1", "-1", " 1", "1 ", "1\n", "1.0", "1e2", "0x1", "\u0661", "\u00b2",
-               "99999999999", "vlan", "1_0")
+    bad_ids = (
+        "",
+        " ",
+        "0",
+        "4095",
+        "01",
+        "+1",
+        "-1",
+        " 1",
+        "1 ",
+        "1\n",
+        "1.0",
+        "1e2",
+        "0x1",
+        "\u0661",
+        "\u00b2",
+        "99999999999",
+        "vlan",
+        "1_0",
+    )
 
     def test_pools(self):
         self.assertEqual(("default", "physnet2"), tuple(self.allocator.physical_networks()))

@@ -26,10 +26,25 @@ class TestFakeSwitch(contract.SwitchContract, unittest.TestCase):
 class TestOpenVSwitch(contract.SwitchContract, unittest.TestCase):
     driver_class = openvswitch.OpenVSwitch
     unknown_port = "no-such-port"
-    bad_options = tuple({"endpoint": endpoint, "bridge": "br0"} for endpoint in (
-        "", "unix:", "unix:relative", "unix:/a b", "unix:/a,tcp:evil:1", "unix:/a\n", "tcp:host", "tcp:host:port",
-        "tcp:host:1\n", "udp:host:1", "ptcp:1:host", "tcp:-host:1", "ssl:host:6640", 1,
-    )) + tuple({"endpoint": "tcp:[::1]:6640", "bridge": bridge} for bridge in ("", "a b", "a\n", "-a", "a" * 64, 1))
+    bad_options = tuple(
+        {"endpoint": endpoint, "bridge": "br0"}
+        for endpoint in (
+            "",
+            "unix:",
+            "unix:relative",
+            "unix:/a b",
+            "unix:/a,tcp:evil:1",
+            "unix:/a\n",
+            "tcp:host",
+            "tcp:host:port",
+            "tcp:host:1\n",
+            "udp:host:1",
+            "ptcp:1:host",
+            "tcp:-host:1",
+            "ssl:host:6640",
+            1,
+        )
+    ) + tuple({"endpoint": "tcp:[::1]:6640", "bridge": bridge} for bridge in ("", "a b", "a\n", "-a", "a" * 64, 1))
 
     @classmethod
     def setUpClass(cls):
@@ -62,6 +77,10 @@ class TestOpenVSwitch(contract.SwitchContract, unittest.TestCase):
         for native, tagged in itertools.product((None, 1, 4094), ((), (2,), (2, 4093), range(2, 4094))):
             config = contract.PortConfig(native, frozenset(tagged))
             columns = openvswitch.columns_of(config)
-            state = openvswitch.state_of(columns["vlan_mode"][0], columns["tag"][0] if columns["tag"] else None,
-                                         columns["trunks"], columns["protected"])
+            state = openvswitch.state_of(
+                columns["vlan_mode"][0],
+                columns["tag"][0] if columns["tag"] else None,
+                columns["trunks"],
+                columns["protected"],
+            )
             self.assertTrue(state.matches(config), (config, state))

@@ -42,11 +42,19 @@ class TestAcmeSwitch(contract.SwitchContract, unittest.TestCase):
 class TestFound(unittest.TestCase):
     def test_found_by_name(self):
         """In a fresh process: stevedore remembers what it found for as long as one lives."""
-        program = ("from mogan_hil.drivers.loader import Drivers; found = Drivers();"
-                   "print(found.switch('acme').summary()); print(found.names('switch'))")
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True,
-                              timeout=60, check=False, cwd=HERE.parent.parent.parent,
-                              env={"PYTHONPATH": str(HERE), "PATH": "/usr/bin:/bin", "HOME": str(HERE)})
+        program = (
+            "from mogan_hil.drivers.loader import Drivers; found = Drivers();"
+            "print(found.switch('acme').summary()); print(found.names('switch'))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=HERE.parent.parent.parent,
+            env={"PYTHONPATH": str(HERE), "PATH": "/usr/bin:/bin", "HOME": str(HERE)},
+        )
         self.assertEqual("", done.stderr)
         summary, names = done.stdout.splitlines()
         self.assertEqual(acme_switch.AcmeSwitch.summary(), summary)

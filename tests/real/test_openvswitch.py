@@ -1,67 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Open vSwitch driver against Open vSwitch: frames that pass and frames that do not, and servers that stop."""
+"""The Open vSwitch driver against Open vSwitch: frames that pass and frames that do not, and rows."""
 
 import contextlib
 import os
 import resource
-import shutil
-import socket
 import threading
 import time
-from pathlib import Path
 
-import fixtures
-import testtools
-
-from mogan_hil.drivers.base import DriverError, Environment
+from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.switch.base import PARKED, PortConfig, PortState
-from mogan_hil.drivers.switch.openvswitch import OpenVSwitch
-from mogan_hil.drivers.testing.base import eventually
 from tests import openvswitch
-
-#: Why the tests of this module are skipped; None if they run.
-MISSING = openvswitch.missing()
+from tests.real.openvswitch_base import OvsTestCase
 
 #: Seconds after a change within which the datapath may still act on what it decided before; see OpenVSwitch.
-SETTLE = 0.1
-
-
-class OvsTestCase(testtools.TestCase):
-    """A switch of its own and a driver for it."""
-
-    def setUp(self):
-        super().setUp()
-        if MISSING:
-            self.skipTest(MISSING)
-        self.switch = self.useFixture(openvswitch.OpenVSwitch())
-        self.driver = self.make_driver()
-
-    def make_driver(self, timeout=5.0, switch=None, **options):
-        switch = switch or self.switch
-        options = {"endpoint": switch.endpoint, "bridge": switch.bridge, **options}
-        driver = OpenVSwitch(options, Environment("uuid", "ovs", Path("/nonexistent"), timeout))
-        self.addCleanup(driver.close)
-        return driver
-
-    def hosts(self, count):
-        return [self.useFixture(openvswitch.Host(self.switch, number)) for number in range(1, count + 1)]
-
-    def assert_transient(self, driver, *arguments):
-        """The call fails, transiently, within the driver's timeout."""
-        start = time.monotonic()
-        error = self.assertRaises(DriverError, *arguments)
-        self.assertTrue(error.transient)
-        self.assertLess(time.monotonic() - start, driver.environment.timeout + 0.1)
-        self.assertNotIn("/", error.user)
-        return error
-
-
-    def reads(self, driver):
-        """Whether the driver can ask the switch."""
-        with contextlib.suppress(DriverError):
-            driver.read(["p"])
-            return True
-        return False
+SETTLE = 0.05
 
 
 class TestFrames(OvsTestCase):
@@ -92,10 +44,15 @@ class TestFrames(OvsTestCase):
             self.assertEqual(everything, arrived)
         self.assertEqual([everything], self.passing(carries_all, frames, [parked]))
 
-        self.driver.configure({
-            parked.port: PARKED, second.port: PARKED, trunk.port: PortConfig(None, frozenset(range(1, 4095))),
-            access.port: PortConfig(10), native.port: PortConfig(10, frozenset({100, 4094})),
-        })
+        self.driver.configure(
+            {
+                parked.port: PARKED,
+                second.port: PARKED,
+                trunk.port: PortConfig(None, frozenset(range(1, 4095))),
+                access.port: PortConfig(10),
+                native.port: PortConfig(10, frozenset({100, 4094})),
+            }
+        )
         others = [second, carries_all, trunk, access, native]
         self.assert_closed(parked, others, frames)
         self.assertLessEqual(set(range(1, 4095)), self.passing(carries_all, frames, [trunk])[0])
@@ -108,14 +65,22 @@ class TestFrames(OvsTestCase):
     def test_reserved_vlan(self):
         """VLAN 4095 does not leave a parked port either, but for a port that was left to carry everything."""
         parked, second, trunk, access, carries_all = hosts = self.hosts(5)
-        frames = [(1, openvswitch.tag(4095)), (2, openvswitch.tag(4095) + openvswitch.tag(10)),
-                  (3, openvswitch.tag(4095, 0x88a8)), (4, openvswitch.tag(4095) + openvswitch.tag(4095))]
+        frames = [
+            (1, openvswitch.tag(4095)),
+            (2, openvswitch.tag(4095) + openvswitch.tag(10)),
+            (3, openvswitch.tag(4095, 0x88A8)),
+            (4, openvswitch.tag(4095) + openvswitch.tag(4095)),
+        ]
         for arrived in self.passing(parked, frames, hosts[1:]):
             self.assertEqual({1, 2, 3, 4}, arrived)
-        self.driver.configure({
-            parked.port: PARKED, second.port: PARKED, access.port: PortConfig(10),
-            trunk.port: PortConfig(None, frozenset(range(1, 4095))),
-        })
+        self.driver.configure(
+            {
+                parked.port: PARKED,
+                second.port: PARKED,
+                access.port: PortConfig(10),
+                trunk.port: PortConfig(None, frozenset(range(1, 4095))),
+            }
+        )
         self.assert_closed(parked, [second, trunk, access], frames)
         # The limit that the driver's documentation names. Should this ever fail, correct the documentation.
         self.assertNotEqual([set()], self.passing(parked, frames, [carries_all]))
@@ -126,9 +91,13 @@ class TestFrames(OvsTestCase):
         sample = frozenset({10, 20, 4094})
         frames = openvswitch.every_vlan(sample)
         before = [
-            ["tag=10"], ["tag=10", "vlan_mode=native-untagged", "trunks=10,20"], ["trunks=10,20", "vlan_mode=trunk"],
-            ["tag=10", "trunks=20", "vlan_mode=native-tagged"], ["tag=10", "vlan_mode=dot1q-tunnel", "cvlans=20"],
-            ["tag=20", "trunks=10,20", "cvlans=10", "protected=true"], [],
+            ["tag=10"],
+            ["tag=10", "vlan_mode=native-untagged", "trunks=10,20"],
+            ["trunks=10,20", "vlan_mode=trunk"],
+            ["tag=10", "trunks=20", "vlan_mode=native-tagged"],
+            ["tag=10", "vlan_mode=dot1q-tunnel", "cvlans=20"],
+            ["tag=20", "trunks=10,20", "cvlans=10", "protected=true"],
+            [],
         ]
         for settings in before:
             self.driver.configure({trunk.port: PortConfig(None, sample)})
@@ -140,8 +109,9 @@ class TestFrames(OvsTestCase):
 
     def test_native_and_tagged_on_the_wire(self):
         first, second = self.hosts(2)
-        self.driver.configure({first.port: PortConfig(10, frozenset({20})),
-                               second.port: PortConfig(None, frozenset({10, 20, 30}))})
+        self.driver.configure(
+            {first.port: PortConfig(10, frozenset({20})), second.port: PortConfig(None, frozenset({10, 20, 30}))}
+        )
         tagged = [(vlan, openvswitch.tag(vlan)) for vlan in (10, 20, 30)]
         first.send([(1, b""), *tagged])
         time.sleep(0.15)
@@ -179,9 +149,16 @@ class TestRows(OvsTestCase):
 
     def test_every_column_is_written(self):
         port = self.switch.add_dummy_port()
-        leftovers = ["tag=7", "trunks=8,9", "vlan_mode=dot1q-tunnel", "cvlans=11,12", "protected=true",
-                     "other_config:qinq-ethtype=802.1q", "other_config:priority-tags=always",
-                     "other_config:bond-miimon-interval=100"]
+        leftovers = [
+            "tag=7",
+            "trunks=8,9",
+            "vlan_mode=dot1q-tunnel",
+            "cvlans=11,12",
+            "protected=true",
+            "other_config:qinq-ethtype=802.1q",
+            "other_config:priority-tags=always",
+            "other_config:bond-miimon-interval=100",
+        ]
         for config, expected in (
             (PARKED, ("trunk", "[]", "[4095]", "true")),
             (PortConfig(10), ("access", "10", "[]", "false")),
@@ -191,18 +168,34 @@ class TestRows(OvsTestCase):
             self.switch.set_port(port, *leftovers)
             self.driver.configure({port: config})
             found = self.switch.get_port(port)
-            self.assertEqual((*expected, "[]", '{bond-miimon-interval="100"}'), (
-                found["vlan_mode"], found["tag"], found["trunks"], found["protected"], found["cvlans"],
-                found["other_config"]))
+            self.assertEqual(
+                (*expected, "[]", '{bond-miimon-interval="100"}'),
+                (
+                    found["vlan_mode"],
+                    found["tag"],
+                    found["trunks"],
+                    found["protected"],
+                    found["cvlans"],
+                    found["other_config"],
+                ),
+            )
             self.assertTrue(self.driver.read([port])[port].matches(config))
 
     def test_nothing_unsound_looks_sound(self):
         port = self.switch.add_dummy_port()
         sound = [PARKED, PortConfig(10), PortConfig(10, frozenset({20})), PortConfig(None, frozenset({20}))]
         for settings in (
-            [], ["trunks=4095"], ["trunks=20,4095", "protected=true"], ["trunks=0,20"], ["tag=0"], ["tag=4095"],
-            ["vlan_mode=access"], ["vlan_mode=native-untagged", "tag=10"], ["vlan_mode=trunk", "tag=10"],
-            ["vlan_mode=native-tagged", "tag=10", "trunks=20"], ["vlan_mode=dot1q-tunnel", "tag=10"],
+            [],
+            ["trunks=4095"],
+            ["trunks=20,4095", "protected=true"],
+            ["trunks=0,20"],
+            ["tag=0"],
+            ["tag=4095"],
+            ["vlan_mode=access"],
+            ["vlan_mode=native-untagged", "tag=10"],
+            ["vlan_mode=trunk", "tag=10"],
+            ["vlan_mode=native-tagged", "tag=10", "trunks=20"],
+            ["vlan_mode=dot1q-tunnel", "tag=10"],
             ["vlan_mode=dot1q-tunnel", "tag=4095", "trunks=4095", "protected=true"],
             ["vlan_mode=native-untagged", "trunks=20"],
         ):
@@ -217,8 +210,24 @@ class TestRows(OvsTestCase):
     def test_missing_port_changes_nothing(self):
         port, elsewhere = self.switch.add_dummy_port(), openvswitch.unique("e")
         other = openvswitch.unique("br")
-        self.switch.vsctl("add-br", other, "--", "set", "bridge", other, "datapath_type=netdev", "--", "add-port",
-                          other, elsewhere, "--", "set", "interface", elsewhere, "type=internal")
+        self.switch.vsctl(
+            "add-br",
+            other,
+            "--",
+            "set",
+            "bridge",
+            other,
+            "datapath_type=netdev",
+            "--",
+            "add-port",
+            other,
+            elsewhere,
+            "--",
+            "set",
+            "interface",
+            elsewhere,
+            "type=internal",
+        )
         before = self.switch.get_port(port), self.switch.get_port(elsewhere)
         for name in ("nope", elsewhere):
             error = self.assertRaises(DriverError, self.driver.configure, {port: PortConfig(10), name: PARKED})
@@ -229,8 +238,11 @@ class TestRows(OvsTestCase):
 
     def test_bridge_that_is_not_there(self):
         driver = self.make_driver(bridge="nope")
-        for call in (lambda: driver.read(["p"]), lambda: driver.configure({"p": PARKED}),
-                     lambda: driver.watch(lambda ports: None)):
+        for call in (
+            lambda: driver.read(["p"]),
+            lambda: driver.configure({"p": PARKED}),
+            lambda: driver.watch(lambda ports: None),
+        ):
             self.assertFalse(self.assertRaises(DriverError, call).transient)
 
     def test_broken_port_is_parked_only(self):
@@ -264,8 +276,9 @@ class TestRows(OvsTestCase):
             except Exception as error:
                 failures.append(error)
 
-        threads = [threading.Thread(target=work, args=(driver, 100 * number))
-                   for number, driver in enumerate(drivers, 1)]
+        threads = [
+            threading.Thread(target=work, args=(driver, 100 * number)) for number, driver in enumerate(drivers, 1)
+        ]
         for thread in threads:
             thread.start()
         for vlan in range(20):
@@ -296,204 +309,3 @@ class TestRows(OvsTestCase):
         port = self.switch.add_dummy_port()
         self.driver.configure({port: PortConfig(10)})
         self.assertTrue(self.driver.read([port])[port].matches(PortConfig(10)))
-
-
-class TestTransports(OvsTestCase):
-    """TCP and TLS beside the unix socket of all other tests."""
-
-    def setUp(self):
-        super().setUp()
-        self.port = self.switch.add_dummy_port()
-
-    def listen(self, method, *options):
-        """Let the server listen elsewhere too, and return the address."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            number = probe.getsockname()[1]
-        self.switch.remotes = [f"--remote=p{method}:{number}:127.0.0.1", *options]
-        self.switch.stop("ovsdb-server")
-        self.switch.start_server()
-        return f"127.0.0.1:{number}"
-
-    def make_identity(self, name):
-        """A key and a certificate that vouches for itself; the paths of key, certificate and CA certificate."""
-        if shutil.which("openssl") is None:
-            self.skipTest("openssl is not installed")
-        key, certificate = (str(self.switch.directory / f"{name}.{suffix}") for suffix in ("key", "pem"))
-        openvswitch.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                        "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate)
-        return key, certificate
-
-    def assert_works(self, driver):
-        self.addCleanup(driver.close)
-        for vlan in (10, 11):
-            driver.configure({self.port: PortConfig(vlan)})
-            self.assertEqual(PortState(native=vlan), driver.read([self.port])[self.port])
-        everything = PortConfig(1, frozenset(range(2, 4095)))  # more than one TLS record
-        driver.configure({self.port: everything})
-        self.assertTrue(driver.read([self.port])[self.port].matches(everything))
-
-    def test_tcp(self):
-        driver = self.make_driver(endpoint="tcp:" + self.listen("tcp"))
-        self.assert_works(driver)
-
-    def tls(self, timeout, address, client, authority):
-        return self.make_driver(timeout=timeout, endpoint="ssl:" + address, private_key=client[0],
-                                certificate=client[1], ca_cert=authority)
-
-    def test_tls(self):
-        server, client, stranger = (self.make_identity(name) for name in ("server", "client", "stranger"))
-        address = self.listen("ssl", f"--private-key={server[0]}", f"--certificate={server[1]}",
-                              f"--ca-cert={client[1]}")
-        self.assert_works(self.tls(5.0, address, client, server[1]))
-        # Neither a server nor a client that nobody vouches for gets anywhere, whatever other drivers use.
-        for identity, authority in ((client, stranger[1]), (stranger, server[1])):
-            driver = self.tls(0.5, address, identity, authority)
-            self.assert_transient(driver, driver.read, [self.port])
-        driver = self.tls(0.5, address, client, "/nonexistent.pem")
-        self.assertFalse(self.assertRaises(DriverError, driver.read, [self.port]).transient)
-        self.assert_works(self.tls(5.0, address, client, server[1]))
-
-    def test_tls_server_hangs(self):
-        """Before, in and after the handshake; and nobody spins meanwhile."""
-        server, client = (self.make_identity(name) for name in ("server", "client"))
-        address = self.listen("ssl", f"--private-key={server[0]}", f"--certificate={server[1]}",
-                              f"--ca-cert={client[1]}")
-        old, new = (self.tls(0.7, address, client, server[1]) for _ in range(2))
-        old.read([self.port])
-        with self.switch.hung("ovsdb-server"):
-            start = time.process_time()
-            for driver in (old, new):
-                self.assert_transient(driver, driver.read, [self.port])
-            self.assertLess(time.process_time() - start, 0.3)
-        self.assertTrue(eventually(lambda: self.reads(new), 5))
-
-
-class TestTrouble(OvsTestCase):
-    """Servers that stop, hang and come back."""
-
-    def setUp(self):
-        super().setUp()
-        self.port = self.switch.add_dummy_port()
-
-    def watched(self, driver=None):
-        """The names that a watch reports, from now on."""
-        seen = []
-        watch = (driver or self.driver).watch(lambda ports: seen.extend(ports))
-        self.addCleanup(watch.close)
-        self.assertIn(self.port, seen)
-        seen.clear()
-        return seen, watch
-
-    def test_no_server(self):
-        driver = self.make_driver(timeout=0.5, endpoint=f"unix:{self.switch.directory}/nope")
-        self.assert_transient(driver, driver.read, [self.port])
-        self.assert_transient(driver, driver.configure, {self.port: PARKED})
-        self.assert_transient(driver, driver.watch, lambda ports: None)
-
-    def test_server_restarts(self):
-        self.driver.configure({self.port: PortConfig(10)})
-        seen, watch = self.watched()
-        self.switch.stop("ovsdb-server")
-        self.switch.start_server()
-        self.switch.vsctl("--no-wait", "set", "port", self.port, "tag=11")
-        self.assertEqual(PortState(native=11), self.driver.read([self.port])[self.port])
-        self.driver.configure({self.port: PortConfig(12)})
-        self.assertEqual("12", self.switch.get_port(self.port)["tag"])
-        self.assertTrue(watch.alive)
-        self.assertTrue(eventually(lambda: self.port in seen, 1))
-
-    def test_watch_reports_what_changed_while_the_server_was_away(self):
-        gone = self.switch.add_dummy_port()
-        seen, watch = self.watched()
-        self.switch.stop("ovsdb-server")
-        time.sleep(0.3)
-        self.switch.start_server()
-        self.switch.vsctl("--no-wait", "del-port", gone, "--", "set", "port", self.port, "tag=11")
-        self.assertTrue(eventually(lambda: {gone, self.port} <= set(seen), 4), seen)
-        self.assertTrue(watch.alive)
-
-    def test_server_down(self):
-        driver = self.make_driver(timeout=0.6)
-        driver.read([self.port])
-        self.switch.stop("ovsdb-server")
-        self.assert_transient(driver, driver.read, [self.port])
-        self.assert_transient(driver, driver.configure, {self.port: PARKED})
-        self.switch.start_server()
-        self.assertTrue(eventually(lambda: self.reads(driver), 3))
-
-    def test_server_hangs(self):
-        driver, fresh = self.make_driver(timeout=0.6), self.make_driver(timeout=0.6)
-        driver.configure({self.port: PortConfig(10)})
-        with self.switch.hung("ovsdb-server"):
-            for each in (driver, fresh):
-                self.assert_transient(each, each.read, [self.port])
-                self.assert_transient(each, each.configure, {self.port: PARKED})
-            start = time.monotonic()
-            fresh.close()
-            self.assertLess(time.monotonic() - start, 0.5)
-        driver.configure({self.port: PortConfig(11)})
-        self.assertEqual(PortState(native=11), driver.read([self.port])[self.port])
-
-    def test_vswitchd_hangs(self):
-        """What it has not applied is not reported as done."""
-        driver = self.make_driver(timeout=0.6)
-        driver.configure({self.port: PortConfig(10)})
-        with self.switch.hung("ovs-vswitchd"):
-            error = self.assert_transient(driver, driver.configure, {self.port: PARKED})
-            self.assertIn("ovs-vswitchd", error.operator)
-            # The same once more has nothing to write, and is still not done.
-            self.assert_transient(driver, driver.configure, {self.port: PARKED})
-            self.assertFalse(driver.read([self.port])[self.port].enabled)
-        driver.configure({self.port: PARKED})
-
-    def test_watch_is_quick(self):
-        seen, _watch = self.watched()
-        for settings in (["tag=10"], ["tag=11"], ["trunks=3"], ["protected=true"], []):
-            start = time.monotonic()
-            self.switch.set_port(self.port, *settings)
-            self.assertTrue(eventually(lambda: self.port in seen, 1), settings)
-            self.assertLess(time.monotonic() - start, 1)
-            seen.clear()
-
-    def test_port_is_deleted_and_made_again(self):
-        seen, _watch = self.watched()
-        self.switch.vsctl("del-port", self.port)
-        self.assertTrue(eventually(lambda: self.port in seen, 1))
-        self.assertEqual({self.port: None}, self.driver.read([self.port]))
-        self.assertRaises(DriverError, self.driver.configure, {self.port: PARKED})
-        seen.clear()
-        self.switch.vsctl("add-port", self.switch.bridge, self.port)
-        self.assertTrue(eventually(lambda: self.port in seen, 1))
-        # It is new, and so carries everything again: this is what the report is for.
-        self.assertTrue(self.driver.read([self.port])[self.port].carries(10))
-
-    def test_port_is_moved_to_another_bridge(self):
-        other = openvswitch.unique("br")
-        self.switch.vsctl("add-br", other, "--", "set", "bridge", other, "datapath_type=netdev")
-        seen, _watch = self.watched()
-        self.switch.vsctl("del-port", self.port, "--", "add-port", other, self.port)
-        self.assertTrue(eventually(lambda: self.port in seen, 1))
-        seen.clear()
-        self.switch.vsctl("set", "port", self.port, "tag=10")  # no business of this bridge's watch
-        self.switch.vsctl("set", "port", self.switch.bridge, "tag=10")
-        self.assertTrue(eventually(lambda: self.switch.bridge in seen, 1))
-        self.assertNotIn(self.port, seen)
-
-    def test_a_watch_that_fails_harms_nobody(self):
-        def broken(ports):
-            raise RuntimeError("broken")
-
-        logger = self.useFixture(fixtures.FakeLogger())
-        self.driver.watch(broken)
-        seen, _watch = self.watched()
-        self.driver.configure({self.port: PortConfig(10)})
-        self.assertTrue(eventually(lambda: self.port in seen, 1))
-        self.assertIn("broken", logger.output)
-
-    def test_close_ends_the_thread(self):
-        before = threading.active_count()
-        self.driver.read([self.port])
-        self.assertEqual(before + 1, threading.active_count())
-        self.driver.close()
-        self.assertEqual(before, threading.active_count())
-        self.driver.close()

@@ -269,8 +269,8 @@ class OpenVSwitch(base.SwitchDriver):
     refuses to give VLANs to such a port, and parks it.
 
     ovs-vswitchd says that it has applied a change some milliseconds before its datapath has dropped the last decision
-    that it keeps. Frames of a conversation that was just beginning passed for up to 9 ms after a call, in 300 changes of
-    Open vSwitch 3.1 with the userspace datapath and on a busy machine; there is nothing in OVSDB to wait for.
+    that it keeps. Frames of a conversation that was just beginning passed for up to 9 ms after a call, in 300 changes
+    of Open vSwitch 3.1 with the userspace datapath, on an idle and on a busy machine. OVSDB has nothing to wait for.
     """
 
     capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED_ONLY})

@@ -48,6 +48,9 @@ class Poll:
     """What python-ovs calls a poller, by poll(2)."""
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self._events: dict[int, int] = {}
         self._limit: float | None = None
 
@@ -72,7 +75,7 @@ class Poll:
         for fd, events in self._events.items():
             poll.register(fd, events)
         limit = self._limit
-        self.__init__()  # type: ignore[misc]
+        self._reset()
         poll.poll(limit)
 
 
@@ -92,7 +95,7 @@ def tls_context(files: tuple[str, str, str]) -> ssl.SSLContext:
     return context
 
 
-class TlsStream(stream.SSLStream):  # type: ignore[misc]
+class TlsStream(stream.SSLStream):
     """A TLS connection with files of its own, read anew for each connection."""
 
     files: tuple[str, str, str]
@@ -143,7 +146,7 @@ def tls_remote(address: str, files: tuple[str, str, str]) -> str:
         return f"{_tls_methods[files]}:{address}"
 
 
-class Idl(connection.OvsdbIdl):  # type: ignore[misc]
+class Idl(connection.OvsdbIdl):
     """The replica of the tables in the schema.
 
     :param schema: the part of the server's schema that is wanted; so the server's need not be fetched first
@@ -184,7 +187,7 @@ class _Call:
         self.results: queue.Queue[Any] = queue.Queue(1)
 
 
-class _Thread(connection.Connection):  # type: ignore[misc]
+class _Thread(connection.Connection):
     """ovsdbapp's thread, which does not wait for a connection before it starts."""
 
     def start(self) -> None:
@@ -266,23 +269,20 @@ class Ovsdb:
             except BaseException:
                 transaction.abort()
                 raise
-            status = transaction.commit()
-            if status == transaction.INCOMPLETE:
-                self.settle(
-                    lambda t=transaction: t.commit() != t.INCOMPLETE,
-                    deadline,  # type: ignore[misc]
-                    "The server has not answered",
-                )
-                status = transaction.commit()
+            status = self._commit(transaction, deadline)
             if status in (transaction.SUCCESS, transaction.UNCHANGED):
                 return transaction
             if status != transaction.TRY_AGAIN:
                 raise RefusedError(transaction.get_error())
-            self.settle(
-                lambda s=seqno: self.idl.change_seqno != s,
-                deadline,  # type: ignore[misc]
-                "The connection was lost",
-            )
+            self._settle_change(seqno, deadline)
+
+    def _commit(self, transaction: Any, deadline: float) -> str:
+        if transaction.commit() == transaction.INCOMPLETE:
+            self.settle(lambda: transaction.commit() != transaction.INCOMPLETE, deadline, "The server has not answered")
+        return str(transaction.commit())
+
+    def _settle_change(self, seqno: int, deadline: float) -> None:
+        self.settle(lambda: self.idl.change_seqno != seqno, deadline, "The connection was lost")
 
     def close(self, timeout: float) -> None:
         """End the thread and the connection.
