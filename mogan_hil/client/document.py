@@ -14,6 +14,7 @@ Document: TypeAlias = Mapping[str, Any]
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,254}$"
 _TEXT = {"type": "string", "maxLength": 255}
+_TRAIT = {"type": "string", "pattern": r"^[A-Z0-9_]{1,255}$"}
 _PORT = {"type": "string", "pattern": r"^[!-~]{1,63}$"}
 
 
@@ -44,7 +45,7 @@ _NODES = _objects(
     {
         "description": _TEXT,
         "resource_class": {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{1,80}$"},
-        "traits": {"type": "array", "items": {"type": "string", "pattern": r"^[A-Z0-9_]{1,255}$"}, "uniqueItems": True},
+        "traits": {"type": "array", "items": _TRAIT, "uniqueItems": True},
         "maintenance": {"type": "boolean"},
         "maintenance_reason": _TEXT,
         "metadata": {"type": "object", "propertyNames": {"pattern": NAME}},
@@ -148,7 +149,8 @@ def _without_empty(found: Any) -> Any:
     if not isinstance(found, dict):
         return found
     found = {
-        key: ([] if key in ("projects", "networks") else {}) if value is None else value for key, value in found.items()
+        key: value if value is not None else [] if key in ("projects", "networks") else {}
+        for key, value in found.items()
     }
     if isinstance(found.get("nodes"), dict):
         found["nodes"] = {key: {} if value is None else value for key, value in found["nodes"].items()}

@@ -65,14 +65,15 @@ def _differ(wanted: Mapping[str, Any], current: Mapping[str, Any], send_secrets:
     masked = {name for name, value in current.items() if value == MASK}
     if send_secrets and masked & wanted.keys():
         return True
-    return {k: v for k, v in wanted.items() if k not in masked} != {k: v for k, v in current.items() if k not in masked}
+    return any(wanted.get(name) != current.get(name) for name in (wanted.keys() | current.keys()) - masked)
 
 
 def _switch(plan: Plan, world: World, name: str, entry: Entry, send_secrets: bool) -> None:
     values = {key: value for key, value in entry.items() if key != "ports"}
     current = world.switches.get(name)
     if current is None:
-        plan.steps.append(Step(f"+ switch {name} ({entry['driver']})", "POST", ("switches",), {"name": name, **values}))
+        text = f"+ switch {name} ({entry['driver']})"
+        plan.steps.append(Step(text, "POST", ("switches",), {"name": name, **values}))
         return
     for key in ("driver", "physical_network"):
         if key in values and values[key] != current[key]:
