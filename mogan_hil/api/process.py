@@ -35,6 +35,7 @@ def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[st
     db_options.set_defaults(conf)
     pipeline.set_defaults(conf)
     log.register_options(conf)
+    conf.set_default("use_stderr", True)  # what a command prints is for the one who started it; the log is not
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), "futurist=WARNING", "ovsdbapp=WARNING"])
     version = pbr.version.VersionInfo("mogan-hil").release_string()
     conf(list(arguments), project="mogan_hil", version=version, default_config_files=list(files) if files is not None else None)

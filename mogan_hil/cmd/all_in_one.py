@@ -91,19 +91,28 @@ def take(state_dir: Path) -> IO[str]:
     return lock
 
 
+def add_admin(conf: cfg.ConfigOpts, database: Database, password: str) -> bool:
+    """Make the user `admin`, an administrator in the project `admin`, unless there are users already.
+
+    :returns: whether it was made
+    """
+    with database.writer() as session:
+        if User.find(session):
+            return False
+        project = Project.create(session, name=ADMIN)
+        user = User.create(session, name=ADMIN, password_hash=passwords.hashed(password, conf.auth.hash_cost))
+        RoleAssignment.create(session, user_id=user.id, project_id=project.uuid, role="admin")
+        return True
+
+
 def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: str) -> None:
-    """At the first start make a user who is an administrator; tell the password in clouds.yaml and nowhere else."""
+    """At the first start make an administrator; tell the password in clouds.yaml and nowhere else."""
     clouds = state_dir / "clouds.yaml"
     password = secrets.token_urlsafe(18)
-    with database.writer() as session:
-        if not User.find(session):
-            project = Project.create(session, name=ADMIN)
-            user = User.create(session, name=ADMIN, password_hash=passwords.hashed(password, conf.auth.hash_cost))
-            RoleAssignment.create(session, user_id=user.id, project_id=project.uuid, role="admin")
-        elif clouds.exists():
-            password = yaml.safe_load(clouds.read_text())["clouds"]["mogan-hil"]["auth"]["password"]
-        else:
+    if not add_admin(conf, database, password):
+        if not clouds.exists():
             return
+        password = yaml.safe_load(clouds.read_text())["clouds"]["mogan-hil"]["auth"]["password"]
     cloud = {
         "auth_type": "http_basic",
         "auth": {"endpoint": url, "username": ADMIN, "password": password},

@@ -27,7 +27,9 @@ class ApiService(service.Service):
         """Listen, and answer."""
         settings = self._conf.api
         app = process.application(self._conf, transport.client(self._conf))
-        self._server = process.Server(app, (str(settings.host), settings.port), settings.threads)
+        self._server = process.Server(
+            app, (str(settings.host), settings.port), settings.threads, alone=settings.workers == 1
+        )
         print(f"listening on {self._server.url}", flush=True)
         threading.Thread(target=self._server.serve, name="http", daemon=True).start()
 
@@ -46,5 +48,7 @@ def main() -> int:
     """Run the command."""
     conf = process.configure(cfg.CONF, sys.argv[1:])
     base.check_auth(conf, str(conf.api.host))
+    if conf.api.workers > 1 and conf.api.port == 0:
+        raise SystemExit("Several workers need a port of their own choice: set [api] port.")
     service.launch(conf, ApiService(conf), workers=conf.api.workers, restart_method="mutate").wait()
     return 0

@@ -32,10 +32,10 @@ class ConductorService(service.Service):
         """Begin to work, and listen for wake-ups."""
         self._conductor = Conductor(self._conf, Database(self._conf), Drivers())
         self._conductor.start()
+        print("the conductor works", flush=True)  # by its sweep; a broker that is down only keeps wake-ups away
         self._rpc = transport.server(self._conf, Manager(self._conductor))
         if self._rpc is not None:
             self._rpc.start()
-        print("the conductor works", flush=True)
 
     def wait(self) -> None:
         """Until stopped."""

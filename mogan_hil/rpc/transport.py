@@ -11,11 +11,20 @@ from mogan_hil.rpc.client import TOPIC, Client, NoClient, RemoteClient
 EXCHANGE = "mogan_hil"
 
 
-def client(conf: cfg.ConfigOpts) -> Client:
-    """The conductors, as `transport_url` says; a client that reaches nobody where it is not set."""
+#: oslo.messaging's default, which stands for no choice at all.
+UNSET = "rabbit://"
+
+
+def _transport(conf: cfg.ConfigOpts) -> oslo_messaging.RPCTransport | None:
     oslo_messaging.set_transport_defaults(EXCHANGE)
     transport = oslo_messaging.get_rpc_transport(conf)
-    return RemoteClient(transport) if conf.transport_url else NoClient()
+    return None if conf.transport_url in (None, "", UNSET) else transport
+
+
+def client(conf: cfg.ConfigOpts) -> Client:
+    """The conductors, as `transport_url` says; a client that reaches nobody where it is not set."""
+    transport = _transport(conf)
+    return NoClient() if transport is None else RemoteClient(transport)
 
 
 def server(conf: cfg.ConfigOpts, endpoint: object) -> oslo_messaging.MessageHandlingServer | None:
@@ -23,9 +32,8 @@ def server(conf: cfg.ConfigOpts, endpoint: object) -> oslo_messaging.MessageHand
 
     Whichever conductor is free takes a message: they all listen to one topic.
     """
-    oslo_messaging.set_transport_defaults(EXCHANGE)
-    transport = oslo_messaging.get_rpc_transport(conf)
-    if not conf.transport_url:
+    transport = _transport(conf)
+    if transport is None:
         return None
     target = oslo_messaging.Target(topic=TOPIC, server=conf.host)
     return oslo_messaging.get_rpc_server(transport, target, [endpoint], executor="threading")
