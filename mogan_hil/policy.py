@@ -32,7 +32,9 @@ class Policy:
 
         :raises oslo_policy.policy.PolicyNotRegistered: there is no such rule, which is a bug
         """
-        return bool(self.enforcer.authorize(rule, dict(target), context.credentials(), do_raise=False))
+        # What belongs to nobody must not match a caller who acts for no project: both would read "None".
+        named = {name: "" if value is None else value for name, value in target.items()}
+        return bool(self.enforcer.authorize(rule, named, context.credentials(), do_raise=False))
 
     def check(self, context: RequestContext, rule: str, target: Mapping[str, Any]) -> None:
         """Refuse what :meth:`allows` does not allow.

@@ -39,8 +39,11 @@ class Rounds:
         self._observer = observer
         self._watchers = watchers
         self._mends: dict[str, tuple[float, float]] = {}
+        self._known: set[str] = set()
+        self._news = threading.Event()
+        self._stopped = False
         tasks: list[tuple[Callable[[], None], tuple[()], dict[str, object]]] = [
-            (_every(conf.conductor.sweep_interval, self._sweep), (), {}),
+            (_every(conf.conductor.sweep_interval, lanes.sweep), (), {}),
             (_every(conf.conductor.poll_interval, self._poll), (), {}),
         ]
         self._worker = periodics.PeriodicWorker(
@@ -50,15 +53,29 @@ class Rounds:
     def start(self) -> None:
         """Begin with a round of each at once."""
         threading.Thread(target=self._worker.start, name="rounds", daemon=True).start()
+        threading.Thread(target=self._keep_watch, name="watches", daemon=True).start()
+
+    def hear(self, lane: str) -> None:
+        """A lane was mentioned: if it is a switch that nobody told of yet, watch it soon."""
+        if lane.startswith("switch:") and lane not in self._known:
+            self._known.add(lane)
+            self._news.set()
 
     def stop(self) -> None:
         """Finish the rounds that are being made."""
+        self._stopped = True
+        self._news.set()
         self._worker.stop()
         self._worker.wait()
 
-    def _sweep(self) -> None:
-        self._lanes.sweep()
-        self._watchers.refresh(self._switches())
+    def _keep_watch(self) -> None:
+        while not self._stopped:
+            self._news.clear()
+            try:
+                self._watchers.refresh(self._switches())
+            except Exception:  # the next look must come
+                LOG.exception("The switches to watch could not be gone through")
+            self._news.wait(self._settings.sweep_interval)
 
     def _switches(self) -> list[Switch]:
         with self._database.reader() as session:

@@ -79,6 +79,7 @@ class Conductor:
     def wake(self, lane: str) -> None:
         """Work on a lane soon. Never waits."""
         self._lanes.wake(lane)
+        self._rounds.hear(lane)
 
     def observe(self, switch: str, timeout: float) -> None:
         """Look at a switch now.

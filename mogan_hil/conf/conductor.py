@@ -19,7 +19,7 @@ OPTS = [
         "driver_timeout",
         min=0.1,
         max=3600,
-        default=60.0,
+        default=30.0,
         help="Seconds that one call of a driver may take. A call that takes longer ends its operation in error.",
     ),
     cfg.IntOpt(
