@@ -38,7 +38,8 @@ def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[st
     conf.set_default("use_stderr", True)  # what a command prints is for the one who started it; the log is not
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), "futurist=WARNING", "ovsdbapp=WARNING"])
     version = pbr.version.VersionInfo("mogan-hil").release_string()
-    conf(list(arguments), project="mogan_hil", version=version, default_config_files=list(files) if files is not None else None)
+    named = None if files is None else list(files)
+    conf(list(arguments), project="mogan_hil", version=version, default_config_files=named)
     log.setup(conf, "mogan_hil")
     return conf
 

@@ -48,8 +48,9 @@ def parse_query(text: str, route: Route) -> Query:
     for name, value in raw.items():
         bodies.check_text(name)
         bodies.check_text(value)
-    listed = route.listing is not None
-    allowed = {*route.query, *(PAGING if listed and route.listing.sort_keys else ()), *(("fields",) if listed else ())}  # type: ignore[union-attr]
+    allowed = set(route.query)
+    if route.listing is not None:
+        allowed |= {"fields", *(PAGING if route.listing.sort_keys else ())}
     for name in raw:
         if name not in allowed:
             reason = f"there is no such parameter; there are {', '.join(sorted(allowed)) or 'none'}"

@@ -72,7 +72,7 @@ def _full_unicode(connection: str) -> str:
 def _prepare(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
-        event.listen(engine, "first_connect", lambda connection, _record: _stay_open(engine, connection))
+        event.listen(engine, "connect", lambda connection, _record: _stay_open(engine, connection), once=True)
         event.listen(engine, "begin", _sqlite_begin)
     elif engine.dialect.name == "mysql":
         event.listen(engine, "connect", _mysql_connect)
@@ -83,7 +83,7 @@ def _stay_open(engine: sa.Engine, connection: Any) -> None:
     # a connection that stays open makes a write three times as fast.
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     keeper = sqlite3.connect(path, check_same_thread=False)
-    keeper.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    keeper.execute("SELECT count(*) FROM sqlite_master").fetchall()  # only now it is open
     event.listen(engine, "engine_disposed", lambda _engine: keeper.close())
 
 
