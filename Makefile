@@ -30,7 +30,7 @@ test: .venv/.package ## run the tests with real servers; T=regex runs those that
 	@$(BIN)/python -m tests.servers --install -- $(BIN)/python -m tests.run_summary $(if $(T),'$(T)')
 
 lint: .venv/.lint ## hacking, ruff, mypy --strict and the import layers
-	@failed=; for check in flake8 "ruff check" "mypy --strict" lint-imports; do \
+	@failed=; for check in flake8 "ruff check" "ruff format --check --quiet" "mypy --strict" lint-imports; do \
 		echo "$$check"; $(BIN)/$$check || failed=1; \
 	done; [ -z "$$failed" ]
 

@@ -385,7 +385,7 @@ class Processes(fixtures.Fixture):
         return "\n".join(path.read_text() for path in sorted(self.state_dir.glob("*.log")))
 
     def _start(self, command: str) -> subprocess.Popen[str]:
-        log = open(self.state_dir / f"{command}-{uuid.uuid4().hex[:6]}.log", "w", encoding="utf-8")
+        log = open(self.state_dir / f"{command}-{uuid.uuid4().hex[:6]}.log", "w", encoding="utf-8")  # noqa: SIM115
         self.addCleanup(log.close)
         started = subprocess.Popen(
             [str(Path(sys.executable).parent / command), "--config-file", str(self.config)],

@@ -53,7 +53,7 @@ def _known(error: Exception) -> exception.MoganHilError:
     if isinstance(error, exception.MoganHilError):
         LOG.warning("%s", error.detail)
         return error
-    LOG.exception("A request failed unexpectedly")
+    LOG.error("A request failed unexpectedly", exc_info=error)
     return exception.MoganHilError()
 
 
