@@ -96,6 +96,8 @@ class Lanes:
             try:
                 while self._take(lane) and self._more(lane):
                     pass
+            except Lost:
+                LOG.warning("Lane %s was taken over by another conductor", lane)
             except Exception:  # the sweep comes back to it
                 LOG.exception("Work on lane %s was interrupted", lane)
             with self._lock:
@@ -149,9 +151,7 @@ class Lanes:
                 self._give_up(operations[0])
             else:
                 self._handlers[lane.partition(":")[0]].run(lane, operations)
-        except Lost:
-            LOG.warning("Lane %s was taken over by another conductor", lane)
-        except db_exception.DBError:
+        except (Lost, db_exception.DBError):
             raise
         except Exception as error:
             LOG.exception("Operations %s failed unexpectedly", [operation.uuid for operation in operations])

@@ -106,12 +106,14 @@ class SwitchLane:
 
     def _refused(self, switch: Switch, work: Sequence[tuple[Operation, Target]], error: DriverError) -> None:
         # One port may be to blame for the failure of the whole session: each has its own try.
-        if len(work) > 1 and not isinstance(error, Hung) and not error.transient:
+        alone = len(work) == 1
+        if not alone and not isinstance(error, Hung) and not error.transient:
             for operation, _ in work:
                 self._ports(switch, [operation])
             return
         for operation, target in work:
-            if error.transient and operation.attempts < self._settings.max_attempts:
+            again = error.transient or (isinstance(error, Hung) and not alone)
+            if again and operation.attempts < self._settings.max_attempts:
                 self._postpone(operation, error)
             else:
                 self._failed(switch, operation, target, error)
