@@ -64,6 +64,7 @@ class Lanes:
         self._me = me
         self._pool = futurist.ThreadPoolExecutor(max_workers=conf.conductor.workers)
         self._busy: dict[str, bool] = {}
+        self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -89,6 +90,8 @@ class Lanes:
         """Finish what is being done, and begin nothing more."""
         with self._lock:
             self._stopped = True
+            for timer in self._timers.values():
+                timer.cancel()
         self._pool.shutdown(wait=True)
 
     def _work(self, lane: str) -> None:
@@ -112,11 +115,19 @@ class Lanes:
         if seconds is None or self._stopped:
             return False
         if seconds > 0:
-            timer = threading.Timer(seconds, self.wake, (lane,))
-            timer.daemon = True
-            timer.start()
+            self._wake_after(seconds, lane)
             return False
         return True
+
+    def _wake_after(self, seconds: float, lane: str) -> None:
+        timer = threading.Timer(seconds, self.wake, (lane,))
+        timer.daemon = True
+        with self._lock:
+            earlier = self._timers.pop(lane, None)
+            if earlier is not None:
+                earlier.cancel()
+            self._timers[lane] = timer
+        timer.start()
 
     def _take(self, lane: str) -> bool:
         lock = self._coordinator.get_lock(lane.encode())
