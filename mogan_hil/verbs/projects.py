@@ -21,12 +21,8 @@ SORT_KEYS = ("name", "created_at")
 
 
 def _visible(session: orm.Session, call: Call, ident: str, rule: str) -> Project:
-    try:
-        found = Project.get(session, ident)
-    except exception.NotFound:
-        call.check(rules.LIST)  # whether a project exists is not for everyone to know
-        raise
-    if not call.allows(rule, found.uuid):
+    found = Project.get(session, ident)
+    if not call.allows(rule, found.uuid):  # whether a project exists is not for everyone to know
         raise exception.NotFound(kind="project", name=ident)
     return found
 
