@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many SQL statements a read takes: two at the most for one thing, and for a list the same for 3 and 300."""
+
+from __future__ import annotations
+
+import uuid
+
+from mogan_hil.api.expose import Route
+from mogan_hil.db import models
+from tests.functional import base
+
+#: A switch is asked in between, and what it says is written.
+LIVE = ("/v1/switches/{switch}/drift", "/v1/networks/{network}/isolation")
+
+READS = [
+    route for route in base.ROUTES.values() if route.method == "GET" and not route.public and route.path not in LIVE
+]
+
+
+class TestStatements(base.WorldTestCase):
+    """Walks the routes, so that a new one is measured too."""
+
+    def _count(self, route: Route) -> int:
+        self.world.send(self.world.admin, route)  # the password is proven, caches are warm
+        with self.world.service.statements() as found:
+            self.assertEqual(200, self.world.send(self.world.admin, route).status)
+        return len(found)
+
+    def test_one_thing(self) -> None:
+        for route in READS:
+            if route.listing is None:
+                self.assertLessEqual(self._count(route), 2, route.path)
+
+    def test_lists_and_large_things(self) -> None:
+        few = {route.path: self._count(route) for route in READS}
+        self._grow()
+        many = {route.path: self._count(route) for route in READS}
+        self.assertEqual(few, many)
+
+    def test_lists_take_few(self) -> None:
+        for route in READS:
+            if route.listing is not None:
+                self.assertLessEqual(self._count(route), 3, route.path)
+
+    def test_lists_grow(self) -> None:
+        """Else the test above would count the same rows twice."""
+        self._grow()
+        for route in READS:
+            if route.listing is not None and route.listing.sort_keys:
+                found = self.world.send(self.world.admin, route).json[route.listing.key]
+                self.assertLessEqual(100, len(found), route.path)
+
+    def _grow(self, count: int = 300) -> None:
+        rows, red = [], self.world.projects["red"]
+        with self.world.service.database.writer() as session:
+            switch = session.query(models.Switch).filter_by(name="rack1").one()
+            node = session.query(models.Node).filter_by(name="n1").one()
+            network = session.query(models.Network).filter_by(name="red-net").one()
+            for number in range(count):
+                rows += self._one_more(number, red)
+                nic = models.Nic(
+                    name=f"nic{number}", node_id=node.id, mac=f"02:00:00:00:{number // 256:02x}:{number % 256:02x}"
+                )
+                session.add(nic)
+                session.flush()
+                session.add(
+                    models.Port(name=f"port{number}", switch_id=switch.id, nic_id=nic.id, status="ok", in_sync=True)
+                )
+                session.add(
+                    models.Attachment(nic_id=nic.id, network_id=network.id, channel="vlan/native", status="active")
+                )
+            session.add_all(rows)
+
+    @staticmethod
+    def _one_more(number: int, project: str) -> list[models.Base]:
+        return [
+            models.Switch(name=f"s{number}", driver="fake", options={}, physical_network="default"),
+            models.Node(name=f"node{number}", project_id=project),
+            models.Network(
+                name=f"net{number}",
+                project_id=project,
+                owner=project,
+                physical_network="other",
+                segment_id=str(number),
+                pooled=True,
+                channels=["vlan/native"],
+            ),
+            models.Project(name=f"p{number}"),
+            models.User(name=f"u{number}", password_hash="-"),
+            models.Operation(verb="attach", lane="switch:x", state="done", project_id=project, uuid=str(uuid.uuid4())),
+        ]
