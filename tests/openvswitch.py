@@ -282,6 +282,32 @@ class Host(fixtures.Fixture):
                 found.append(Received(_PAYLOAD.unpack_from(frame, at - 2)[2], vlan))
         return found
 
+    @contextlib.contextmanager
+    def talking(self) -> Iterator[None]:
+        """Sends some thousand frames a second meanwhile, each with the time of `time.monotonic_ns` for its number."""
+        done = threading.Event()
+
+        def talk() -> None:
+            while not done.wait(0.0001):
+                self.send([(time.monotonic_ns(), b"")])
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def wait_for_any(self, seconds: float = 5.0) -> bool:
+        """Whether a frame arrives in time. It and those with it are gone after this."""
+        end = time.monotonic() + seconds
+        while not self.received():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.002)
+        return True
+
     def wait_for(self, number: int, seconds: float = 5.0) -> bool:
         """Whether a frame with this number arrives in time. Frames before it are gone after this."""
         end = time.monotonic() + seconds
@@ -296,6 +322,24 @@ class Host(fixtures.Fixture):
         run("ip", "-n", self.namespace, "neigh", "flush", "dev", "eth0")
         command = ("ip", "netns", "exec", self.namespace, "ping", "-q", "-c1", "-W1", other.address)
         return any(not subprocess.run(command, capture_output=True, check=False).returncode for _ in range(tries))
+
+
+def passing(
+    sender: Host, frames: Collection[tuple[int, bytes]], receivers: Collection[Host], to: bytes = BROADCAST
+) -> list[set[int]]:
+    """The numbers of the frames of `sender` that arrive at each receiver.
+
+    Open vSwitch may lose some of many thousand frames: what did not arrive everywhere is sent once more.
+    """
+    arrived: list[set[int]] = [set() for _ in receivers]
+    for host in receivers:
+        host.received()
+    for _ in range(2):
+        sender.send([frame for frame in frames if not all(frame[0] in numbers for numbers in arrived)], to)
+        time.sleep(0.1)
+        for host, numbers in zip(receivers, arrived, strict=True):
+            numbers.update(frame.number for frame in host.received())
+    return arrived
 
 
 def every_vlan(vlans: Collection[int] = range(1, 4095)) -> list[tuple[int, bytes]]:
