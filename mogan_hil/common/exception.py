@@ -7,6 +7,9 @@ one of the OpenStack API working group: https://specs.openstack.org/openstack/ap
 
 from __future__ import annotations
 
+#: A detail may name what the request named, which may be long.
+MAX_DETAIL = 2000
+
 
 class MoganHilError(Exception):
     """The base of all. Raised as itself it is a bug: a 500 whose detail stays in the log."""
@@ -17,7 +20,7 @@ class MoganHilError(Exception):
     template = "An unexpected error happened."
 
     def __init__(self, detail: str | None = None, **fields: object) -> None:
-        self.detail = detail if detail is not None else self.template.format(**fields)
+        self.detail = (detail if detail is not None else self.template.format(**fields))[:MAX_DETAIL]
         super().__init__(self.detail)
 
 
