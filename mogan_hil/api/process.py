@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pbr.version
-from cheroot import wsgi
+from cheroot import server, wsgi
 from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log
@@ -23,6 +23,9 @@ from mogan_hil.verbs.base import Services
 
 #: Connections that may wait to be taken. With cheroot's own 5, a burst of clients waits a second for TCP to try again.
 BACKLOG = 128
+
+#: Bytes of a request before its body; cheroot's own default is any number. Tokens of Keystone take some thousand.
+MAX_HEADERS = 64 * 1024
 
 
 def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[str] | None = None) -> cfg.ConfigOpts:
@@ -55,6 +58,21 @@ def application(conf: cfg.ConfigOpts, client: Client) -> Callable[..., Any]:
     return make_app(services(conf, Database(conf), Drivers(), client))
 
 
+class _Request(server.HTTPRequest):
+    """A request whose address may be anything: cheroot fails at some that Python cannot take apart, like `//[`."""
+
+    def read_request_line(self) -> bool:
+        try:
+            return bool(super().read_request_line())  # type: ignore[no-untyped-call]
+        except ValueError:
+            self.simple_response("400 Bad Request", "Malformed Request-URI")
+            return False
+
+
+class _Connection(server.HTTPConnection):
+    RequestHandlerClass = _Request
+
+
 class Server:
     """The application behind cheroot.
 
@@ -67,6 +85,8 @@ class Server:
         self._server = wsgi.Server(
             address, app, numthreads=threads, request_queue_size=BACKLOG, server_name="mogan_hil", reuse_port=not alone
         )
+        self._server.ConnectionClass = _Connection
+        self._server.max_request_header_size = MAX_HEADERS
         self._server.prepare()
 
     @property
