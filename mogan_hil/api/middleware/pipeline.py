@@ -50,6 +50,7 @@ PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
 
 def wrap(app: WsgiApp, services: Services) -> WsgiApp:
     """Put the pipeline around the application."""
+    services.conf.set_default("max_request_body_size", services.conf.api.max_body_size, group="oslo_middleware")
     for layer in reversed(PIPELINE):
         app = layer(app, services)
     return app
@@ -58,7 +59,6 @@ def wrap(app: WsgiApp, services: Services) -> WsgiApp:
 def set_defaults(conf: cfg.ConfigOpts) -> None:
     """Register the libraries' own options, with defaults that fit this API."""
     conf.register_opts(sizelimit.OPTS, group="oslo_middleware")
-    conf.set_default("max_request_body_size", 256 * 1024, group="oslo_middleware")
     cors.set_defaults(
         allow_headers=[
             "X-Auth-Token",
