@@ -27,15 +27,15 @@ class FaultWrapper:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        request = webob.Request(environ)
+        request, stream = webob.Request(environ), environ["wsgi.input"]
         try:
             response = request.get_response(self._app)
         except Exception as error:  # whatever it is, the client gets an answer
             response = fault(_known(error), environ)
         if response.status_int >= 400 and response.content_type != "application/json":
             response = _translated(response, environ)
-        if response.status_int == 413:
-            _drain(environ)
+        if response.status_int >= 400:
+            _drain(stream, environ)
         answer: Iterable[bytes] = response(environ, start_response)
         return answer
 
@@ -101,13 +101,11 @@ def _translated(response: webob.Response, environ: dict[str, Any]) -> webob.Resp
     return translated
 
 
-def _drain(environ: dict[str, Any]) -> None:
-    stream, left = environ["wsgi.input"], min(int(environ.get("CONTENT_LENGTH") or 0), MAX_DRAIN)
+def _drain(stream: Any, environ: dict[str, Any]) -> None:
+    length = environ.get("CONTENT_LENGTH") or (MAX_DRAIN if environ.get("wsgi.input_terminated") else 0)
     try:
-        while left > 0:
-            data = stream.read(min(left, 65536))
-            if not data:
-                return
+        left = min(int(length), MAX_DRAIN)
+        while left > 0 and (data := stream.read(min(left, 65536))):
             left -= len(data)
-    except Exception:  # the client went away, or a limit of the stream: the answer stands
+    except Exception:  # the client went away, or its body is malformed: the answer stands
         LOG.debug("A refused body was not read to its end", exc_info=True)
