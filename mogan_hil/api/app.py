@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pecan
 import webob
+from webob import acceptparse
 
 from mogan_hil.api import bodies, openapi, version
 from mogan_hil.api.controllers import root
@@ -38,7 +39,15 @@ WsgiApp = Callable[..., Any]
 
 
 class Request(pecan.Request):
-    """A request whose body Pecan leaves alone: it is parsed once, strictly, by :mod:`.bodies`."""
+    """A request that Pecan leaves alone: the router reads its path, and :mod:`.bodies` its body, once and strictly."""
+
+    #: Any bytes can be decoded so; whether a path is UTF-8 is for :func:`.routing.sent_path` to say.
+    url_encoding = "latin-1"
+
+    @property
+    def accept(self) -> Any:
+        """Anything: JSON is all there is, and better than a refusal (RFC 9110, 12.5.1)."""
+        return acceptparse.AcceptNoHeader()
 
     @property
     def json(self) -> Any:
@@ -89,7 +98,7 @@ class Root:
         query = parse_query(request.environ.get("QUERY_STRING", ""), route)
         if route.body is not None:
             arguments["body"] = bodies.parse(route.body, _json(request))
-        elif request.method not in ("GET", "HEAD") and request.body:
+        elif request.method not in ("GET", "HEAD") and _data(request):
             raise exception.BadRequest(reason="this request takes no body")
         if route.listing is not None:
             return self._list(route, route.listing, call, request, arguments, query)
@@ -122,9 +131,16 @@ def all_routes() -> list[Route]:
 
 
 def _json(request: Request) -> Any:
-    if request.content_type not in ("application/json", ""):
+    if request.content_type.lower() not in ("application/json", ""):
         raise exception.UnsupportedMediaType()
-    return bodies.load(request.body or b"{}")
+    return bodies.load(_data(request) or b"{}")
+
+
+def _data(request: Request) -> bytes:
+    try:
+        return bytes(request.body)
+    except (ValueError, OSError):  # chunks that are none, or a client that went away
+        raise exception.BadRequest(reason="the body cannot be read") from None
 
 
 def _respond(answer: Answer, microversion: str) -> webob.Response:

@@ -78,7 +78,11 @@ def sent_path(environ: Mapping[str, str]) -> str:
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     if "%2f" not in raw.lower():
         return path
-    parts = [unquote(part, errors="replace").replace("/", _INNER) for part in urlsplit(raw).path.split("/")]
+    try:
+        sent = urlsplit(raw).path
+    except ValueError:  # it is no address: `//[`
+        return path
+    parts = [unquote(part, errors="replace").replace("/", _INNER) for part in sent.split("/")]
     prefix = environ.get("SCRIPT_NAME", "").count("/")
     kept = "/".join(["", *parts[1 + prefix :]])
     # Where a proxy rewrites paths the two differ: then only the decoded one counts. cheroot leaves %2F as it is.
