@@ -76,6 +76,7 @@ def _prepare(engine: sa.Engine) -> None:
         event.listen(engine, "begin", _sqlite_begin)
     elif engine.dialect.name == "mysql":
         event.listen(engine, "connect", _mysql_connect)
+    engine.dispose()  # oslo.db has tried it already: that connection knows nothing of what was just said
 
 
 def _stay_open(engine: sa.Engine, connection: Any) -> None:
