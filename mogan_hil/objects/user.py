@@ -54,9 +54,7 @@ class RoleAssignment(base.Stored):
         )
         return [Grant(*row) for row in session.execute(query)]
 
-    @staticmethod
-    def other_admins(session: orm.Session, user_id: int) -> int:
-        """How many users besides this one are administrators. The rows stay locked: the last one cannot leave twice."""
-        roles = models.RoleAssignment
-        query = sa.select(roles.user_id).where(roles.role == "admin").with_for_update()
-        return len(set(session.scalars(query)) - {user_id})
+    @classmethod
+    def admins(cls, session: orm.Session) -> list[RoleAssignment]:
+        """Every administrator's. The rows stay locked until the transaction ends: no two can both be the last to go."""
+        return cls.find(session, models.RoleAssignment.role == "admin", lock="update")

@@ -12,6 +12,7 @@ from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.objects.network import access_of
 from mogan_hil.objects.project import Project
+from mogan_hil.objects.user import RoleAssignment
 from mogan_hil.policies import project as rules
 from mogan_hil.verbs.base import Call, writes
 from mogan_hil.verbs.listing import Page, paged
@@ -68,7 +69,8 @@ def delete(call: Call, ident: str) -> None:
 
     :raises exception.NotFound: there is none
     :raises exception.InUse: it has nodes, networks or access to networks
-    :raises exception.Conflict: it is the one that the caller acts for, or projects are Keystone's
+    :raises exception.Conflict: it is the one that the caller acts for or the last administrator's, or projects are
+        Keystone's
     """
     call.check(rules.DELETE)
     _check_local(call)
@@ -76,6 +78,8 @@ def delete(call: Call, ident: str) -> None:
         found = Project.get(session, ident, lock="update")
         if found.uuid == call.project_id:
             raise exception.Conflict(reason="You act for this project; delete it from another.")
+        if not any(role.project_id != found.uuid for role in RoleAssignment.admins(session)):
+            raise exception.Conflict(reason="The last administrator is of this project.")
         found.delete(
             session, exception.InUse(kind="Project", name=found.name, what="nodes, networks or access to networks")
         )

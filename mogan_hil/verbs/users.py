@@ -94,7 +94,8 @@ def delete(call: Call, ident: str) -> None:
     call.check(rules.DELETE)
     with call.writer() as session:
         user = User.get(session, ident)
-        _check_not_last_admin(session, user)
+        if not any(role.user_id != user.id for role in RoleAssignment.admins(session)):
+            raise _last_admin(user)
         user.delete(session)
 
 
@@ -116,8 +117,7 @@ def assign(call: Call, ident: str, project: str, role: str) -> UserView:
                 session, user_id=user.id, project_id=Project.get(session, project, lock="share").uuid, role=role
             )
         elif found.role != role:
-            if found.role == "admin":
-                _check_not_last_admin(session, user)
+            _check_not_last_admin(session, user, found)
             found.update(session, role=role)
         return _view(session, [user])[0]
 
@@ -134,8 +134,7 @@ def unassign(call: Call, ident: str, project: str) -> None:
         user, found = _assignment(session, ident, project)
         if found is None:
             raise exception.NotFound(kind="role in project", name=project)
-        if found.role == "admin":
-            _check_not_last_admin(session, user)
+        _check_not_last_admin(session, user, found)
         found.delete(session)
 
 
@@ -147,7 +146,10 @@ def _assignment(session: orm.Session, ident: str, project: str) -> tuple[User, R
     return user, found[0] if found else None
 
 
-def _check_not_last_admin(session: orm.Session, user: User) -> None:
-    mine = RoleAssignment.find(session, models.RoleAssignment.user_id == user.id, models.RoleAssignment.role == "admin")
-    if len(mine) == 1 and not RoleAssignment.other_admins(session, user.id):
-        raise exception.Conflict(reason=f"User {user.name!r} is the last administrator.")
+def _check_not_last_admin(session: orm.Session, user: User, leaving: RoleAssignment) -> None:
+    if leaving.role == "admin" and not any(role.id != leaving.id for role in RoleAssignment.admins(session)):
+        raise _last_admin(user)
+
+
+def _last_admin(user: User) -> exception.Conflict:
+    return exception.Conflict(reason=f"User {user.name!r} is the last administrator.")
