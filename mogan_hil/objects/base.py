@@ -108,12 +108,15 @@ class Stored(base.VersionedObject):
 
         :returns: whether it did; if not, nothing changed
         :raises exception.Duplicate: a unique constraint refuses the new values
+        :raises exception.Conflict: what the new values refer to is not there any more
         """
         statement = sa.update(self.MODEL).where(self.MODEL.id == self.id, *where).values(**values)
         try:
             result = session.execute(statement.execution_options(synchronize_session=False))
         except db_exception.DBDuplicateEntry as error:
             raise exception.Duplicate(kind=self.KIND, field=(error.columns or ["name"])[0]) from None
+        except db_exception.DBReferenceError:
+            raise exception.Conflict(reason=f"What this {self.KIND} was to belong to was deleted meanwhile.") from None
         if typing.cast("sa.CursorResult[Any]", result).rowcount != 1:
             return False
         for name, value in values.items():
