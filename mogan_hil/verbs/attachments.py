@@ -92,9 +92,12 @@ def _cabled(session: orm.Session, nic: Nic) -> tuple[Port, Switch]:
 
 
 def _usable(session: orm.Session, call: Call, node: Node, ident: str) -> Network:
-    # Locked against deletion and against losing access until this transaction ends.
+    # Locked against deletion and against losing access until this transaction ends. Who waited for the lock still sees
+    # the access of before the wait, so that it is looked at again.
+    usable = usable_by(node.project_id)
     try:
-        return find_network(session, ident, node.project_id, usable_by(node.project_id), lock="share")
+        found = find_network(session, ident, node.project_id, usable, lock="share")
+        return Network.get(session, found.uuid, usable)
     except exception.NotFound:
         if call.admin and Network.find(session, Network.identified(ident)):
             raise exception.ProjectMismatch(node=node.name, network=ident) from None
