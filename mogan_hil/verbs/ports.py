@@ -169,8 +169,7 @@ def uncable(call: Call, switch: str, port: str) -> None:
         _, found = _find(session, switch, port)
         if found.nic_id is None:
             raise exception.NotFound(kind="NIC at port", name=found.name)
-        card = Nic.find(session, models.Nic.id == found.nic_id)[0]
-        node = Node.find(session, models.Node.id == card.node_id, lock="update")[0]
+        card, node = _plugged(session, found)
         if node.project_id is not None:
             raise exception.NodeClaimed(name=node.name)
         if Attachment.find(session, models.Attachment.nic_id == card.id):
@@ -178,6 +177,18 @@ def uncable(call: Call, switch: str, port: str) -> None:
         if Operation.open_keys(session, [found.pending_key]):
             raise exception.Busy(kind="port", name=found.name)
         found.update(session, models.Port.nic_id == card.id, nic_id=None)
+
+
+def _plugged(session: orm.Session, port: Port) -> tuple[Nic, Node]:
+    """The NIC at a port, and its node, locked.
+
+    :raises exception.NotFound: it was unplugged meanwhile
+    """
+    nics = Nic.find(session, models.Nic.id == port.nic_id)
+    nodes = Node.find(session, models.Node.id == nics[0].node_id, lock="update") if nics else []
+    if not nodes:
+        raise exception.NotFound(kind="NIC at port", name=port.name)
+    return nics[0], nodes[0]
 
 
 @writes
