@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Racks for tests of many things at once: made in bulk, raced for, and held against the database and the switches."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+import testtools
+
+from mogan_hil.common import states
+from mogan_hil.db import models
+from mogan_hil.db.api import Database
+from mogan_hil.drivers.switch import fake
+from mogan_hil.drivers.switch.base import PortConfig
+from tests import service
+
+_count = itertools.count(1)
+
+
+class OnProcesses(testtools.TestCase):
+    """Tests that share the processes of one class.
+
+    `kind` is the database, `shape` what else :class:`.service.Processes` takes.
+    """
+
+    kind: ClassVar[str] = "sqlite"
+    shape: ClassVar[dict[str, Any]] = {}
+    site: ClassVar[service.Processes]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        if dict(service.databases())[cls.kind] is None:
+            raise cls.skipException(f"{cls.kind} is not there")
+        cls.site = service.Processes(cls.kind, **cls.shape)
+        cls.site.setUp()
+        cls.addClassCleanup(cls.site.cleanUp)
+        cls.clients = ThreadPoolExecutor(8)
+        cls.addClassCleanup(cls.clients.shutdown)
+
+    def api(self, number: int, user: str = "admin", project: str | None = None) -> service.Api:
+        """The API in one of its processes, as a user."""
+        return self.site.apis[number % len(self.site.apis)].as_user(user, project)
+
+    def at_once(self, *calls: Callable[[], service.Answer]) -> list[service.Answer]:
+        """Make up to eight calls at one moment. No answer may be the service's own failure."""
+        start = threading.Barrier(len(calls))
+
+        def run(call: Callable[[], service.Answer]) -> service.Answer:
+            start.wait()
+            return call()
+
+        answers = list(self.clients.map(run, calls))
+        self.check_answers(answers)
+        return answers
+
+    def check_answers(self, answers: Sequence[service.Answer]) -> None:
+        """None is the service's own failure."""
+        failures = [answer.text for answer in answers if answer.status >= 500]
+        if failures:
+            self.fail(f"{failures}\n{self.site.logs()[-6000:]}")
+
+    def check(self) -> None:
+        """Wait for the journal, then hold the database against its own rules and the switches against the database."""
+        drain(self.site.database)
+        self.assertEqual([], broken(self.site.database))
+        self.assertEqual([], wrong_ports(self.site.database, self.site.state_dir))
+
+
+def fresh(word: str) -> str:
+    """A name that was not used before."""
+    return f"{word}-{next(_count)}"
+
+
+def rack(database: Database, nodes: int, *, project: str | None = None, ports: int | None = None, **fields: Any) -> Any:
+    """Register a fake switch and nodes whose `eth0` is cabled to its ports `p0`, `p1`, ... in one transaction.
+
+    :param ports: how many ports; as many as nodes if None
+    :param fields: of every node
+    :returns: the switch's uuid, and the names of the nodes
+    """
+    name = fresh("rack")
+    with database.writer() as session:
+        switch = models.Switch(name=name, driver="fake", options={}, physical_network="default")
+        session.add(switch)
+        session.flush()
+        names = []
+        for number in range(ports if ports is not None else nodes):
+            session.add(models.Port(name=f"p{number}", switch_id=switch.id, status=states.Port.OK))
+        for number in range(nodes):
+            names.append(f"{name}-n{number}")
+            node = models.Node(name=names[-1], project_id=project, **fields)
+            session.add(node)
+            session.flush()
+            nic = models.Nic(name="eth0", node_id=node.id, mac=_mac())
+            session.add(nic)
+            session.flush()
+            where = (models.Port.switch_id == switch.id, models.Port.name == f"p{number}")
+            session.execute(sa.update(models.Port).where(*where).values(nic_id=nic.id))
+        return switch.uuid, names
+
+
+def _mac() -> str:
+    digits = f"{next(_count):010x}"
+    return "02:" + ":".join(digits[place : place + 2] for place in range(0, 10, 2))
+
+
+def drain(database: Database, seconds: float = service.WAIT) -> None:
+    """Wait until nothing in the journal is open."""
+    rows = models.Operation
+    query = sa.select(rows.verb, rows.lane, rows.state, rows.error).where(rows.state.in_(states.OPERATION_OPEN))
+    end = time.monotonic() + seconds
+    while True:
+        with database.reader() as session:
+            left = session.execute(query).all()
+        if not left:
+            return
+        if time.monotonic() > end:
+            raise AssertionError(f"{len(left)} operations are still open after {seconds} s: {left[:5]}")
+        time.sleep(0.02)
+
+
+#: What must never be, whoever did what at the same time: each statement finds nothing.
+RULES = {
+    "a network on a node that nobody has": """
+        SELECT a.id FROM attachments a JOIN nics i ON i.id = a.nic_id JOIN nodes n ON n.id = i.node_id
+        WHERE n.project_id IS NULL""",
+    "a network on a node whose project may not use it": """
+        SELECT a.id FROM attachments a JOIN nics i ON i.id = a.nic_id JOIN nodes n ON n.id = i.node_id
+        JOIN networks w ON w.id = a.network_id
+        WHERE NOT w.public AND (w.project_id IS NULL OR w.project_id <> n.project_id) AND NOT EXISTS
+        (SELECT 1 FROM network_access x WHERE x.network_id = w.id AND x.project_id = n.project_id)""",
+    "a network on a NIC without a cable": """
+        SELECT a.id FROM attachments a LEFT JOIN ports p ON p.nic_id = a.nic_id WHERE p.id IS NULL""",
+    "two networks on one channel": "SELECT nic_id FROM attachments GROUP BY nic_id, channel HAVING COUNT(*) > 1",
+    "two networks on one segment": """
+        SELECT segment_id FROM networks GROUP BY physical_network, segment_id HAVING COUNT(*) > 1""",
+    "an attachment without a NIC": "SELECT id FROM attachments WHERE nic_id NOT IN (SELECT id FROM nics)",
+    "an attachment without a network": "SELECT id FROM attachments WHERE network_id NOT IN (SELECT id FROM networks)",
+    "a NIC without a node": "SELECT id FROM nics WHERE node_id NOT IN (SELECT id FROM nodes)",
+    "a node of no project": """
+        SELECT id FROM nodes WHERE project_id IS NOT NULL AND project_id NOT IN (SELECT uuid FROM projects)""",
+    "a finished operation that holds its thing": """
+        SELECT id FROM operations WHERE state IN ('done', 'error') AND pending_key IS NOT NULL""",
+    "an open operation that holds nothing": """
+        SELECT id FROM operations WHERE state IN ('pending', 'running') AND pending_key IS NULL""",
+    "an attachment half done that nobody works on": """
+        SELECT a.id FROM attachments a JOIN ports p ON p.nic_id = a.nic_id WHERE a.status <> 'active'
+        AND p.status <> 'error' AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.pending_key IS NOT NULL)""",
+}
+
+
+def broken(database: Database) -> list[str]:
+    """The rules that the database breaks now."""
+    with database.reader() as session:
+        found = {name: session.execute(sa.text(rule)).all() for name, rule in RULES.items()}
+    return [f"{name}: {rows}" for name, rows in found.items() if rows]
+
+
+def wrong_ports(database: Database, state_dir: Path) -> list[str]:
+    """The ports that are not as their active attachments say, less those that nobody ever configured."""
+    query = sa.text(
+        "SELECT s.uuid, p.name, p.status, a.channel, w.segment_id, i.id AS operation FROM ports p "
+        "JOIN switches s ON s.id = p.switch_id LEFT JOIN attachments a ON a.nic_id = p.nic_id AND a.status = 'active' "
+        "LEFT JOIN networks w ON w.id = a.network_id LEFT JOIN nics i ON i.id = p.nic_id"
+    )
+    wanted: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    with database.reader() as session:
+        for uuid, name, _status, channel, segment, _nic in session.execute(query):
+            wanted.setdefault((uuid, name), []).extend([(channel, int(segment))] if channel else [])
+    wrong = []
+    for (uuid, name), carried in wanted.items():
+        native = next((vlan for channel, vlan in carried if channel == "vlan/native"), None)
+        config = PortConfig(native, frozenset(vlan for channel, vlan in carried if channel != "vlan/native"))
+        state = fake.by_hand(state_dir, uuid, name)
+        if not state.matches(config) and (carried or state != fake.OPEN):
+            wrong.append(f"{uuid} {name}: wanted {config}, found {state}")
+    return wrong
