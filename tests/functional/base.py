@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import unittest
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -225,6 +226,7 @@ class World(fixtures.Fixture):
     def restore(self) -> None:
         """Make the tables as they were at first."""
         with self.service.database.engine.begin() as connection:
+            connection.execute(models.Operation.__table__.update().values(parent_id=None))
             for table in reversed(models.Base.metadata.sorted_tables):
                 connection.execute(table.delete())
             for table in models.Base.metadata.sorted_tables:
@@ -245,9 +247,11 @@ class WorldTestCase(testtools.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
+        if dict(service.databases())[cls.database] is None:
+            raise unittest.SkipTest(f"{cls.database} is not there")
         cls.world = World(cls.database)
-        cls.addClassCleanup(cls.world.cleanUp)
         cls.world.setUp()
+        cls.addClassCleanup(cls.world.cleanUp)
 
     def setUp(self) -> None:
         super().setUp()

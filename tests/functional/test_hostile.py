@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from mogan_hil.api import process
@@ -25,6 +26,9 @@ logging.getLogger("ironic_lib").setLevel(logging.WARNING)
 class HostileTestCase(base.WorldTestCase):
     """Sends, checks, and makes the world right again after what was legitimate."""
 
+    #: Whether the tables are compared after each refusal, and not by the test after several.
+    compares = True
+
     def send(self, method: str, path: str, body: Any = None, **options: Any) -> service.Answer:
         """Send as the administrator, who would be allowed."""
         answer: service.Answer = self.world.admin.call(method, path, body, **options)
@@ -32,8 +36,8 @@ class HostileTestCase(base.WorldTestCase):
         self.assertLess(answer.status, 500, (where, answer.text[:500]))
         if answer.status >= 400:
             self.assert_error(answer)
-            self.assertFalse(self.world.changed(), where)
-        elif self.world.changed():
+            self.assertFalse(self.compares and self.world.changed(), where)
+        elif method != "GET" or (self.compares and self.world.changed()):
             self.world.restore()
         return answer
 
@@ -334,36 +338,43 @@ class TestQueriesAndHeaders(HostileTestCase):
         self.assertFalse(self.world.changed())
 
 
-class TestPathsOnMariadb(HostileTestCase):
+class TestOnMariadb(HostileTestCase):
     """What a database could take otherwise than SQLite does."""
 
     database = "mysql"
+    compares = False
+    ROUTES = (
+        *(("GET", "/v1/nodes/{node}"), ("PUT", "/v1/nodes/{node}/metadata/{label}"), ("PUT", "/v1/users/{user}")),
+        *(("PUT", "/v1/networks/{network}/access/{project}"), ("POST", "/v1/networks"), ("POST", "/v1/nodes")),
+        *(("POST", "/v1/claims"), ("PATCH", "/v1/switches/{switch}"), ("GET", "/v1/operations"), ("GET", "/v1/nodes")),
+    )
 
-    def test_paths_bodies_and_queries(self) -> None:
-        for key in (
-            *(("GET", "/v1/nodes/{node}"), ("PUT", "/v1/nodes/{node}/metadata/{label}"), ("PUT", "/v1/users/{user}")),
-            *(("PUT", "/v1/networks/{network}/access/{project}"), ("POST", "/v1/networks"), ("POST", "/v1/nodes")),
-            *(
-                ("POST", "/v1/claims"),
-                ("PATCH", "/v1/switches/{switch}"),
-                ("GET", "/v1/operations"),
-                ("GET", "/v1/nodes"),
-            ),
-        ):
-            route = base.ROUTES[key]
+    def _send_all(self, method: str, requests: Iterable[tuple[str, Any]]) -> None:
+        for path, body in requests:
+            self.send(method, path, body)
+        self.assertFalse(self.world.changed())
+
+    def test_paths(self) -> None:
+        for route in map(base.ROUTES.__getitem__, self.ROUTES):
             for name in base.PART.findall(route.path):
-                for text in hostile.PATH_TEXTS:
-                    self.send(route.method, self.world.path(route, raw={name: text}), self.world.body(route))
+                paths = [self.world.path(route, raw={name: text}) for text in hostile.PATH_TEXTS]
+                self._send_all(route.method, [(path, self.world.body(route)) for path in paths])
+
+    def test_bodies(self) -> None:
+        values = (*hostile.VALUES, *map(json.dumps, (*hostile.TEXTS, hostile.NUL)))
+        for route in map(base.ROUTES.__getitem__, self.ROUTES):
             for place in hostile.places(route.body) if route.body is not None else ():
-                for value in (*hostile.VALUES, *map(json.dumps, (*hostile.TEXTS, hostile.NUL))):
-                    self.send(
-                        route.method, self.world.path(route), hostile.with_value(self.world.body(route), place, value)
-                    )
-            for query in hostile.queries(route) if route.listing is not None else ():
-                self.send("GET", f"{self.world.path(route)}?{query}")
+                sent = [hostile.with_value(self.world.body(route), place, value) for value in values]
+                self._send_all(route.method, [(self.world.path(route), body) for body in sent])
+
+    def test_queries(self) -> None:
+        for route in map(base.ROUTES.__getitem__, self.ROUTES):
+            if route.listing is not None:
+                path = self.world.path(route)
+                self._send_all("GET", [(f"{path}?{query}", None) for query in hostile.queries(route)])
 
 
-class TestPathsOnPostgresql(TestPathsOnMariadb):
+class TestOnPostgresql(TestOnMariadb):
     """The same on PostgreSQL."""
 
     database = "postgresql"
