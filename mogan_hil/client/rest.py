@@ -103,7 +103,7 @@ def _api(session: Any, endpoint: str | None, project: str | None) -> Api:
             session,
             service_type=SERVICE_TYPE,
             endpoint_override=endpoint,
-            additional_headers={"Accept": "*/*", **headers},
+            additional_headers=headers,
             user_agent=USER_AGENT,
             status_code_retries=3,
             retriable_status_codes=[503],

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Directives that show what the code says: states, drivers and routes. So the documents cannot tell otherwise.
+
+* `.. state-table:: Operation` - which state may follow which
+* `.. driver-table:: switch` - the installed drivers of a kind and their options
+* `.. api-routes:: nodes` - the routes of a controller, with their parameters and bodies
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from mogan_hil.api import app, openapi
+from mogan_hil.api.expose import routes_of
+from mogan_hil.common import states
+from mogan_hil.drivers.loader import Drivers
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield ".. list-table::"
+    yield "   :header-rows: 1"
+    yield ""
+    for row in [header, *rows]:
+        for number, cell in enumerate(row):
+            yield f"   {'* -' if number == 0 else '  -'} {cell}".rstrip()
+    yield ""
+
+
+class _Generated(SphinxDirective):
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n".join(self.lines(self.arguments[0])), allow_section_headings=True)
+
+    def lines(self, name: str) -> Iterator[str]:
+        """The reStructuredText."""
+        raise NotImplementedError
+
+
+class StateTable(_Generated):
+    """See the module."""
+
+    def lines(self, name: str) -> Iterator[str]:
+        kind = getattr(states, name)
+        yield inspect.getdoc(kind) or ""
+        yield ""
+        following: Mapping[Any, Any] = getattr(states, f"{name.upper()}_NEXT", {})
+        if following:
+            rows = [(f"``{s}``", ", ".join(f"``{n}``" for n in sorted(following[s])) or "(it ends here)") for s in kind]
+            yield from _table(("state", "may become"), rows)
+        else:
+            yield from _table(("state",), [(f"``{state}``",) for state in kind])
+
+
+class DriverTable(_Generated):
+    """See the module."""
+
+    def lines(self, name: str) -> Iterator[str]:
+        drivers = Drivers()
+        rows = []
+        for driver in drivers.names(name):
+            found = drivers.get(name, driver)
+            options = found.options_schema.get("properties", {})
+            required = found.options_schema.get("required", [])
+            shown = ", ".join(f"``{option}``{' (required)' if option in required else ''}" for option in options)
+            rows.append((f"``{driver}``", found.summary(), ", ".join(sorted(found.capabilities)) or "-", shown or "-"))
+        yield from _table(("name", "what it is", "capabilities", "options"), rows)
+
+
+class ApiRoutes(_Generated):
+    """See the module."""
+
+    def lines(self, name: str) -> Iterator[str]:
+        module = next(item for item in app.CONTROLLERS if item.__name__.rpartition(".")[2] == name)
+        routes = routes_of(module)
+        paths = openapi.document(routes)["paths"]
+        for route in routes:
+            title = f"{route.method} {route.path.replace(':path}', '}')}"
+            yield from (title, "-" * len(title), "", route.summary, "")
+            operation = paths[route.path.replace(":path}", "}")][route.method.lower()]
+            queries = [(f"``{p['name']}``", _kind(p["schema"])) for p in operation["parameters"] if p["in"] == "query"]
+            if queries:
+                yield from _table(("query", "value"), queries)
+            if "requestBody" in operation:
+                yield from _body(operation["requestBody"]["content"]["application/json"]["schema"])
+
+
+def _body(schema: Mapping[str, Any]) -> Iterator[str]:
+    required = schema.get("required", [])
+    rows = [
+        (f"``{name}``", "yes" if name in required else "", _kind(field)) for name, field in schema["properties"].items()
+    ]
+    yield from _table(("field of the body", "required", "value"), rows)
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type", "any JSON value")
+    kind = kind if isinstance(kind, str) else " or ".join(kind)
+    if "enum" in schema:
+        return "one of " + ", ".join(f"``{value}``" for value in schema["enum"])
+    if kind == "object" and "properties" in schema:
+        return "object with " + ", ".join(f"``{name}``" for name in schema["properties"])
+    if kind == "array":
+        return f"list of: {_kind(schema['items'])}"
+    limits = {
+        key: schema[key] for key in ("minimum", "maximum", "minLength", "maxLength", "pattern") if schema.get(key)
+    }
+    return kind + (f" ``{json.dumps(limits)}``" if limits else "")
+
+
+def setup(sphinx: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    sphinx.add_directive("state-table", StateTable)
+    sphinx.add_directive("driver-table", DriverTable)
+    sphinx.add_directive("api-routes", ApiRoutes)
+    return {"parallel_read_safe": True}
