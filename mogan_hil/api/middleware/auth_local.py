@@ -2,7 +2,8 @@
 """Auth `local`: users, passwords and roles in the database, HTTP Basic (RFC 7617).
 
 bcrypt takes its time on purpose. A password that was verified is remembered for some seconds as a keyed hash, which
-costs nothing to compare. A user who does not exist and a password that is wrong take the same time and look alike.
+costs nothing to compare; until a user or a project is changed through the same process. A user who does not exist and a
+password that is wrong take the same time and look alike.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ CHALLENGE = 'Basic realm="mogan_hil", charset="UTF-8"'
 #: Proofs kept at a time; the oldest goes first.
 MAX_PROOFS = 10000
 
+#: A request that changes something here may make proofs wrong.
+MATTERS = ("/v1/users", "/v1/projects")
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -51,6 +55,7 @@ class LocalAuth:
         self._key = secrets.token_bytes(32)
         self._nobody = passwords.hashed(secrets.token_urlsafe(16), self._settings.hash_cost)
         self._proofs: dict[bytes, Proof] = {}
+        self._changes = 0
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -70,15 +75,26 @@ class LocalAuth:
                 project_name=grant.project_name if grant else None,
                 roles=ROLES[ROLES.index(grant.role) :] if grant else (),
             )
-        return self._app(environ, start_response)
+        answer = self._app(environ, start_response)
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") and environ.get("mogan_hil.route", "").startswith(MATTERS):
+            self._forget()
+        return answer
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._changes += 1
+            self._proofs.clear()
 
     def _prove(self, name: str, password: str) -> Proof:
         key = hmac.digest(self._key, f"{name}\0{password}".encode(), hashlib.sha256)
         proof = self._proofs.get(key)
         if proof is not None and proof.expires > time.monotonic():
             return proof
+        changes = self._changes
         proof = self._verify(name, password)
         with self._lock:
+            if changes != self._changes:
+                return proof  # it may be of before the change: right for this request, and for no other
             if len(self._proofs) >= MAX_PROOFS:
                 self._proofs.pop(next(iter(self._proofs)))
             self._proofs[key] = proof
