@@ -8,6 +8,7 @@ A verb reads as find, authorize, check, write, tell. It takes a :class:`Call` fi
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +32,9 @@ from mogan_hil.rpc.client import Client
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Keystone's ids are 64 characters at the most: https://docs.openstack.org/api-ref/identity/v3/
+PROJECT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,63}")
 
 Node = node_objects.Node
 Project = project_objects.Project
@@ -123,7 +127,7 @@ def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
     """The id of the project that is meant, the caller's own if none is named. It is written down if Keystone knows it.
 
     :raises exception.NotFound: there is no such project
-    :raises exception.BadField: none is named, and the caller's token is for none
+    :raises exception.BadField: none is named and the caller's token is for none; or it cannot be an id of Keystone's
     """
     own = call.project_id
     if ident is None or ident in (own, call.context.project_name):
@@ -132,6 +136,10 @@ def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
         raise exception.BadField(field="project_id", reason="name a project; your token is for none")
     if call.services.conf.auth.strategy == "local":
         return Project.get(session, ident).uuid
+    if PROJECT_ID.fullmatch(ident) is None:
+        raise exception.BadField(field="project_id", reason="it is no id of a project")
+    if call.services.conf.auth.strategy == "none" and (known := Project.find(session, Project.identified(ident))):
+        return known[0].uuid  # perhaps made while there were local users
     Project.ensure(session, ident)
     return ident
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mogan_hil.api.middleware import identity
-from mogan_hil.verbs.base import Services
+from mogan_hil.common import exception
+from mogan_hil.verbs.base import PROJECT_ID, Services
 
 
 class NoAuth:
@@ -17,7 +18,9 @@ class NoAuth:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        project = environ.get("HTTP_X_PROJECT_ID", "admin")[:64]
+        project = environ.get("HTTP_X_PROJECT_ID") or "admin"
+        if PROJECT_ID.fullmatch(project) is None:
+            raise exception.BadRequest(reason="X-Project-Id is no id of a project")
         identity.strip(environ)
         identity.confirm(
             environ,
