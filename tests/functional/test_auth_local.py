@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auth local: names and passwords, what is remembered of them, roles and projects."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+import time
+from unittest import mock
+from urllib.parse import quote
+
+import testtools
+
+from mogan_hil.api.middleware import auth_local
+from tests import service
+
+
+def _basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+class LocalTestCase(testtools.TestCase):
+    """A service without a conductor."""
+
+    SETTINGS = {("auth", "proof_ttl"): 3600.0}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.service = self.useFixture(service.Embedded(self.SETTINGS, conductor=False))
+        self.admin = self.service.admin
+
+    def as_user(self, name: str, password: str, path: str = "/v1/nodes") -> service.Answer:
+        """GET with this name and password."""
+        return self.service._send("GET", path, None, _basic(name, password))
+
+
+class TestStrangers(LocalTestCase):
+    """A user who is not there and a password that is wrong."""
+
+    SETTINGS = {("auth", "hash_cost"): 8}
+
+    def _time(self, name: str) -> float:
+        took = []
+        for number in range(7):
+            began = time.process_time()
+            self.as_user(name, f"wrong{number}")
+            took.append(time.process_time() - began)
+        return statistics.median(took)
+
+    def test_take_the_same_time(self) -> None:
+        self.as_user("admin", "wrong")
+        known, unknown = self._time("admin"), self._time("nobody")
+        self.assertLess(max(known, unknown) / min(known, unknown), 2, (known, unknown))
+
+    def test_look_alike(self) -> None:
+        known, unknown = self.as_user("admin", "wrong"), self.as_user("nobody", "wrong")
+        self.assertEqual((401, 401), (known.status, unknown.status))
+        for answer in (known, unknown):
+            del answer.json["errors"][0]["request_id"]
+        texts = [answer.text.replace(answer.json["errors"][0]["request_id"], "") for answer in (known, unknown)]
+        self.assertEqual(texts[0], texts[1])
+        names = [{name for name in answer.headers} for answer in (known, unknown)]
+        self.assertEqual(names[0], names[1])
+
+
+class TestProofs(LocalTestCase):
+    """What was proven is remembered."""
+
+    def _hashes(self, *names: str) -> int:
+        with mock.patch.object(auth_local.passwords, "matches", wraps=auth_local.passwords.matches) as matches:
+            for name in names:
+                self.as_user(name, service.PASSWORD)
+            return matches.call_count
+
+    def test_a_password_is_hashed_once(self) -> None:
+        self.admin.add_project("red")
+        self.assertEqual(1, self._hashes("red-member", "red-member", "red-member"))
+        self.assertEqual(0, self._hashes("red-member"))
+
+    def test_a_wrong_password_is_never_remembered(self) -> None:
+        self.assertEqual(2, self._hashes("nobody", "nobody"))
+
+    def test_a_known_user_takes_no_statement(self) -> None:
+        self.as_user("admin", service.PASSWORD)
+        with self.service.statements() as found:
+            self.assertEqual(200, self.as_user("admin", service.PASSWORD, "/v1/drivers").status)
+        self.assertEqual([], found)
+
+    def test_changes_count_at_once(self) -> None:
+        """In the process that was told; in others after proof_ttl."""
+        self.admin.add_project("red", "member")
+        self.assertEqual(200, self.as_user("red-member", service.PASSWORD).status)
+        self.admin.patch("users/red-member", {"password": "another"})
+        self.assertEqual(401, self.as_user("red-member", service.PASSWORD).status)
+        self.assertEqual(200, self.as_user("red-member", "another").status)
+        self.admin.delete("users/red-member/projects/red")
+        self.assertEqual(403, self.as_user("red-member", "another").status)
+        self.admin.put("users/red-member/projects/red", {"role": "reader"})
+        self.assertEqual(200, self.as_user("red-member", "another").status)
+        self.admin.delete("users/red-member")
+        self.assertEqual(401, self.as_user("red-member", "another").status)
+
+    def test_a_project_that_is_deleted_is_gone_at_once(self) -> None:
+        self.admin.add_project("red", "member")
+        self.assertEqual(200, self.as_user("red-member", service.PASSWORD).status)
+        self.admin.delete("projects/red")
+        self.assertEqual(403, self.as_user("red-member", service.PASSWORD).status)
+
+    def test_what_is_remembered_is_bounded(self) -> None:
+        with mock.patch.object(auth_local, "MAX_PROOFS", 2):
+            self.admin.add_project("red", "member", "reader")
+            self._hashes("red-member", "red-reader", "admin")
+            self.assertEqual(1, self._hashes("red-member"))
+            self.assertEqual(0, self._hashes("admin"))
+
+
+class TestExpiry(LocalTestCase):
+    """Another process changes a password behind this one's back."""
+
+    SETTINGS = {("auth", "proof_ttl"): 0.3}
+
+    def test_a_proof_ends(self) -> None:
+        self.admin.add_project("red", "member")
+        other = service.process.make_app(self.service.services)
+        self.assertEqual(200, self.as_user("red-member", service.PASSWORD).status)
+        self.service.app, kept = service.webtest.TestApp(other), self.service.app
+        self.admin.patch("users/red-member", {"password": "another"})
+        self.service.app = kept
+        time.sleep(0.35)
+        self.assertEqual(401, self.as_user("red-member", service.PASSWORD).status)
+
+
+class TestPasswords(LocalTestCase):
+    """What may be one."""
+
+    def test_every_kind(self) -> None:
+        for number, password in enumerate(("x", "x" * 72, "a:b:c", "\u00e4\u20ac\U0001f511", " ", "'; --", "\u202e")):
+            self.admin.put(f"users/u{number}", {"password": password}, 201)
+            self.admin.put(f"users/u{number}/projects/admin", {"role": "reader"})
+            self.assertEqual(200, self.as_user(f"u{number}", password).status, password)
+            self.assertEqual(401, self.as_user(f"u{number}", password + "x").status, password)
+            self.assertEqual(401, self.as_user(f"u{number}", password[:-1]).status, password)
+
+    def test_what_bcrypt_would_cut_is_refused(self) -> None:
+        for password in ("x" * 73, "\u00e4" * 37, ""):
+            self.admin.put("users/u", {"password": password}, 400)
+
+    def test_names_differ_by_case(self) -> None:
+        self.admin.put("users/Admin", {"password": "other"}, 201)
+        self.assertEqual(401, self.as_user("Admin", service.PASSWORD).status)
+        self.assertEqual(200, self.as_user("admin", service.PASSWORD).status)
+
+
+class TestRoles(LocalTestCase):
+    """Each role includes the lesser ones; a project is chosen where there are several."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.red = self.admin.add_project("red", "admin", "member", "reader")
+        self.blue = self.admin.add_project("blue", "member")
+
+    def test_roles(self) -> None:
+        for role, write, register in (("reader", 403, 403), ("member", 201, 403), ("admin", 201, 201)):
+            caller = self.admin.as_user(f"red-{role}")
+            self.assertEqual([], caller.get("nodes?project=nothing")["nodes"])
+            caller.post("networks", {"name": f"{role}-net"}, write)
+            caller.post("nodes", {"name": f"{role}-node"}, register)
+
+    def test_several_projects(self) -> None:
+        both = self.admin.as_user("red-member")
+        self.admin.put("users/red-member/projects/blue", {})
+        self.assertIn("X-Project-Id", both.call("GET", "nodes", status=400).text)
+        for ident, expected in (("red", self.red), (self.red, self.red), ("blue", self.blue), (self.blue, self.blue)):
+            chosen = self.admin.as_user("red-member", ident)
+            self.assertEqual(expected, chosen.post("networks", {"name": f"net-{ident}"})["project_id"])
+        self.admin.as_user("red-member", "admin").call("GET", "nodes", status=403)
+        self.admin.as_user("red-member", "nothing").call("GET", "nodes", status=403)
+
+    def test_an_administrator_need_not_choose(self) -> None:
+        self.admin.put("users/admin/projects/red", {"role": "member"})
+        self.assertEqual("admin", self.admin.get("projects/admin")["name"])
+        self.admin.as_user("admin", "red").call("GET", "users", status=403)
+
+    def test_two_administrators_roles_have_to_be_chosen_from(self) -> None:
+        self.admin.put("users/admin/projects/red", {"role": "admin"})
+        self.admin.call("GET", "nodes", status=400)
+        self.admin.as_user("admin", "red").get("users")
+
+    def test_the_default_role_is_member(self) -> None:
+        self.admin.put("users/red-reader/projects/blue", {})
+        roles = {item["name"]: item["role"] for item in self.admin.get("users/red-reader")["projects"]}
+        self.assertEqual({"red": "reader", "blue": "member"}, roles)
+
+
+class TestLastAdministrator(LocalTestCase):
+    """Somebody must be left who can let others in."""
+
+    def test_cannot_be_removed(self) -> None:
+        self.admin.delete("users/admin", 409)
+        self.admin.delete("users/admin/projects/admin", 409)
+        for role in ("member", "reader"):
+            self.admin.put("users/admin/projects/admin", {"role": role}, 409)
+        self.admin.delete("projects/admin", 409)
+        self.assertEqual("admin", self.admin.get("users/admin")["projects"][0]["role"])
+
+    def test_with_a_role_in_two_projects(self) -> None:
+        self.admin.call("PUT", "projects/red", status=201)
+        self.admin.put("users/admin/projects/red", {"role": "admin"})
+        admin = self.admin.as_user("admin", "admin")
+        admin.delete("users/admin", 409)
+        admin.delete("users/admin/projects/red")
+        admin.delete("users/admin/projects/admin", 409)
+
+    def test_can_go_when_there_is_another(self) -> None:
+        self.admin.add_project("red", "admin")
+        other = self.admin.as_user("red-admin")
+        other.delete("users/admin")
+        other.delete("users/red-admin", 409)
+
+
+class TestNone(testtools.TestCase):
+    """Auth none: everyone is an administrator of the project that they name."""
+
+    def _service(self, database: str) -> service.Embedded:
+        if dict(service.databases())[database] is None:
+            self.skipTest(f"{database} is not there")
+        return self.useFixture(service.Embedded({("auth", "strategy"): "none"}, database=database, conductor=False))
+
+    def _test(self, database: str) -> None:
+        fixture = self._service(database)
+        for name, status in (
+            *(("red", 201), ("a" * 64, 201), ("a" * 65, 400), ("a" * 255, 400), ("", 201), ("a b", 400)),
+            *(("$(reboot)", 400), ("\u00ff", 400), ("a,b", 400), ("'", 400)),
+        ):
+            body = b'{"name": "net"}'
+            answer = fixture._send(
+                "POST", "/v1/networks", body, {"X-Project-Id": name, "Content-Type": "application/json"}
+            )
+            self.assertEqual(status, answer.status, (name, answer.text))
+        admin = fixture.admin
+        network = admin.get("networks?project=red")["networks"][0]["uuid"]
+        for project, status in (("x" * 65, 400), ("a" * 64, 204), ("$(reboot)", 400), ("\u202e", 400), ("new", 204)):
+            admin.call("PUT", f"networks/{network}/access/{quote(project, safe='')}", status=status)
+        for body in ({"name": "x", "project_id": "p" * 65}, {"name": "x", "access": ["p" * 65]}):
+            admin.post("networks", body, 400)
+        admin.post("nodes", {"name": "n1"})
+        admin.put("nodes/n1/project", {"project_id": "p" * 65}, 400)
+        admin.post("claims", {"nodes": ["n1"], "project_id": "p" * 65}, 400)
+        admin.post("claims", {"nodes": ["n1"], "project_id": "p" * 64}, 201)
+
+    def test_projects_sqlite(self) -> None:
+        self._test("sqlite")
+
+    def test_projects_mysql(self) -> None:
+        self._test("mysql")
+
+    def test_projects_postgresql(self) -> None:
+        self._test("postgresql")
+
+    def test_forged_headers_are_not_needed_and_not_believed(self) -> None:
+        fixture = self._service("sqlite")
+        answer = fixture._send("GET", "/v1/users", None, {"X-Roles": "reader", "X-User-Id": "somebody"})
+        self.assertEqual(200, answer.status)
+
+    def test_users_and_projects_are_not_made(self) -> None:
+        admin = self._service("sqlite").admin
+        for method, path, body in (
+            ("PUT", "users/u", {"password": "x"}),
+            ("PUT", "projects/p", None),
+            ("DELETE", "projects/admin", None),
+        ):
+            self.assertEqual(409, admin.call(method, path, body).status, path)
