@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from oslo_log import log
 from sqlalchemy import orm
 
-from mogan_hil.common import states
+from mogan_hil.common import exception, states
 from mogan_hil.conductor.lanes import Lost
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
@@ -40,14 +40,30 @@ class ClaimLane:
     def run(self, lane: str, operations: Sequence[Operation]) -> None:
         """See :meth:`.lanes.Handler.run`."""
         for operation in operations:
-            with self._database.writer() as session:
-                lanes = _advance(session, operation)
-            for other in lanes:
+            for other in self._step(operation):
                 self._wake(other)
+
+    def _step(self, operation: Operation) -> set[str]:
+        try:
+            with self._database.writer() as session:
+                return _advance(session, operation)
+        except exception.Busy:  # somebody began something on one of the NICs just now
+            with self._database.writer() as session:
+                _keep(operation.wait(session, PATIENCE))
+            return set()
+
+    def abandon(self, session: orm.Session, operation: Operation) -> None:
+        """See :meth:`.lanes.Handler.abandon`. The nodes stay with the project, which may release them."""
+
+    def recheck(self, lane: str) -> None:
+        """See :meth:`.lanes.Handler.recheck`. Claims touch no device."""
 
 
 def _advance(session: orm.Session, claim: Operation) -> set[str]:
-    """One step. Returns the lanes that have work now."""
+    """One step. Returns the lanes that have work now.
+
+    :raises exception.Busy: somebody else began something on one of the NICs at the same moment
+    """
     children = Operation.children(session, claim.id)
     failed = [child for child in children if child.verb == "attach" and child.state == states.Operation.ERROR]
     if any(child.state in states.OPERATION_OPEN for child in children):
@@ -56,12 +72,9 @@ def _advance(session: orm.Session, claim: Operation) -> set[str]:
     if not failed:
         _keep(claim.finish(session, verified=all(child.verified for child in children)))
         return set()
-    undone = {_key(child) for child in children if child.verb == "detach"}
-    left = [child for child in children if child.verb == "attach" and child.state == states.Operation.DONE]
-    todo = [child for child in left if _key(child) not in undone]
-    if todo:
-        lanes = {lane for child in todo if (lane := _detach(session, claim, child)) is not None}
-        _keep(claim.wait(session, PATIENCE if lanes else 0))
+    lanes, busy = _take_off(session, claim, children)
+    if lanes or busy:
+        _keep(claim.wait(session, PATIENCE))
         return lanes
     kept = _give_back(session, claim)
     reason = f"{failed[0].payload['node']}: {failed[0].error}"
@@ -71,32 +84,48 @@ def _advance(session: orm.Session, claim: Operation) -> set[str]:
     return set()
 
 
+def _take_off(session: orm.Session, claim: Operation, children: Sequence[Operation]) -> tuple[set[str], bool]:
+    """Begin to take off what was attached, each once.
+
+    :returns: the lanes that have work now, and whether something else is being done on one of the NICs
+    """
+    tried = {_key(child) for child in children if child.verb == "detach"}
+    lanes, busy = set(), False
+    for child in children:
+        row = _attachment(session, child) if child.verb == "attach" else None
+        if row is None:  # it never came to be, or is off again, whoever did it
+            continue
+        if Operation.open_keys(session, [f"nic:{row.nic_id}"]):
+            busy = True
+        elif _key(child) not in tried:
+            _detach(session, claim, child, row)
+            lanes.add(child.lane)
+    return lanes, busy
+
+
 def _key(child: Operation) -> tuple[str, str]:
     return child.payload["port_uuid"], child.payload["network_uuid"]
 
 
-def _detach(session: orm.Session, claim: Operation, child: Operation) -> str | None:
+def _attachment(session: orm.Session, child: Operation) -> models.Attachment | None:
     # The NIC's key is gone from a finished operation; what it attached is found by what it was.
     query = (
         sa.select(models.Attachment)
         .join(models.Port, models.Port.nic_id == models.Attachment.nic_id)
         .join(models.Network, models.Network.id == models.Attachment.network_id)
-        .where(
-            models.Port.uuid == child.payload["port_uuid"],
-            models.Network.uuid == child.payload["network_uuid"],
-            models.Attachment.status == states.Attachment.ACTIVE,
-        )
+        .where(models.Port.uuid == child.payload["port_uuid"], models.Network.uuid == child.payload["network_uuid"])
     )
-    row = session.scalars(query).one_or_none()
-    pending_key = f"nic:{row.nic_id}" if row is not None else None
-    if row is None or pending_key is None or Operation.open_keys(session, [pending_key]):
-        return None
+    return session.scalars(query).one_or_none()
+
+
+def _detach(session: orm.Session, claim: Operation, child: Operation, row: models.Attachment) -> None:
     Operation.create(
         session,
+        exception.Busy(kind="NIC", name=child.payload["nic"]),
         verb="detach",
         lane=child.lane,
         state=states.Operation.PENDING,
-        pending_key=pending_key,
+        pending_key=f"nic:{row.nic_id}",
         parent_id=claim.id,
         request_id=claim.request_id,
         user_id=claim.user_id,
@@ -105,7 +134,6 @@ def _detach(session: orm.Session, claim: Operation, child: Operation) -> str | N
         payload=child.payload,
     )
     Attachment.move(session, [row.id], states.Attachment.ACTIVE, states.Attachment.DETACHING)
-    return child.lane
 
 
 def _give_back(session: orm.Session, claim: Operation) -> list[str]:

@@ -33,11 +33,14 @@ class Guard:
 
     A call that hangs cannot be stopped. It is left to its thread; until it comes back every further call is refused, so
     that no two talk to the device at once.
+
+    :param late: told when a call comes back that was given up: it may have changed the device only now
     """
 
-    def __init__(self, name: str, timeout: float) -> None:
+    def __init__(self, name: str, timeout: float, late: Callable[[], None] = lambda: None) -> None:
         self._name = name
         self._timeout = timeout
+        self._late = late
         self._lock = threading.Lock()
         self._stuck: Future[object] | None = None
 
@@ -61,6 +64,7 @@ class Guard:
                 if future.done():  # the driver's own TimeoutError
                     raise DriverError(f"{self._name} did not answer in time.", transient=True) from None
                 self._stuck = future  # type: ignore[assignment]
+                future.add_done_callback(lambda _future: self._late())
                 raise Hung(
                     f"{self._name} did not answer within {self._timeout:g} seconds.",
                     f"{function} of {self._name} did not return within {self._timeout:g} seconds",
@@ -92,9 +96,15 @@ class SwitchDevice:
 
 
 class Switches:
-    """The switches that a conductor has talked to. One that was changed gets a new driver."""
+    """The switches that a conductor has talked to. One that was changed gets a new driver.
 
-    def __init__(self, conf: cfg.ConfigOpts, drivers: Drivers, timeout: float) -> None:
+    :param late: told of the lane of a switch on which a call comes back that was given up
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, drivers: Drivers, timeout: float, late: Callable[[str], None] = lambda lane: None
+    ) -> None:
+        self._late = late
         self._drivers = drivers
         self._timeout = timeout
         self._state_dir = Path(conf.state_path)
@@ -123,7 +133,8 @@ class Switches:
         except Exception as error:
             LOG.exception("No driver for switch %s", switch.name)
             raise DriverError(f"Switch {switch.name} cannot be managed by this conductor.", str(error)) from error
-        return SwitchDevice(driver, Guard(f"Switch {switch.name}", self._timeout))
+        lane = switch.lane
+        return SwitchDevice(driver, Guard(f"Switch {switch.name}", self._timeout, lambda: self._late(lane)))
 
     def close(self) -> None:
         """End every session."""

@@ -16,9 +16,11 @@ import futurist
 from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log
+from sqlalchemy import orm
 from tooz import coordination
 
 from mogan_hil.common import states
+from mogan_hil.conductor.locks import get_lock
 from mogan_hil.db.api import Database
 from mogan_hil.objects.operation import Operation
 
@@ -36,6 +38,12 @@ class Handler(Protocol):
 
         :raises Exception: anything; then each is tried alone, and the one that fails alone ends in error
         """
+
+    def abandon(self, session: orm.Session, operation: Operation) -> None:
+        """Write down what is to be put right after an operation that ended in error without `run` having seen to it."""
+
+    def recheck(self, lane: str) -> None:
+        """See to what this conductor may have done on a lane after another one had taken it over."""
 
 
 class Lost(Exception):
@@ -100,7 +108,7 @@ class Lanes:
                 while self._take(lane) and self._more(lane):
                     pass
             except Lost:
-                LOG.warning("Lane %s was taken over by another conductor", lane)
+                self._lost(lane)
             except Exception:  # the sweep comes back to it
                 LOG.exception("Work on lane %s was interrupted", lane)
             with self._lock:
@@ -108,6 +116,13 @@ class Lanes:
                     del self._busy[lane]
                     return
                 self._busy[lane] = False
+
+    def _lost(self, lane: str) -> None:
+        LOG.warning("Lane %s was taken over by another conductor", lane)
+        try:
+            self._handlers[lane.partition(":")[0]].recheck(lane)
+        except Exception:  # the rounds find it too, later
+            LOG.exception("Lane %s could not be checked", lane)
 
     def _more(self, lane: str) -> bool:
         with self._database.reader() as session:
@@ -130,7 +145,7 @@ class Lanes:
         timer.start()
 
     def _take(self, lane: str) -> bool:
-        lock = self._coordinator.get_lock(lane.encode())
+        lock = get_lock(self._coordinator, lane)
         if not lock.acquire(blocking=False):
             return False
         try:
@@ -159,7 +174,7 @@ class Lanes:
             return
         try:
             if operations[0].attempts > self._settings.max_attempts + 1:
-                self._give_up(operations[0])
+                self._give_up(lane, operations[0])
             else:
                 self._handlers[lane.partition(":")[0]].run(lane, operations)
         except (Lost, db_exception.DBError):
@@ -167,14 +182,24 @@ class Lanes:
         except Exception as error:
             LOG.exception("Operations %s failed unexpectedly", [operation.uuid for operation in operations])
             if len(operations) == 1:
-                with self._database.writer() as session:
-                    operations[0].fail(session, UNEXPECTED, repr(error))
+                self._abandon(lane, operations[0], UNEXPECTED, repr(error))
                 return
             for operation in operations:
                 self._run(lane, [operation])
 
-    def _give_up(self, operation: Operation) -> None:
+    def _give_up(self, lane: str, operation: Operation) -> None:
         LOG.error("Operation %s was interrupted too often and is given up", operation.uuid)
         reason = GAVE_UP.format(attempts=operation.attempts - 1)
-        with self._database.writer() as session:
-            operation.fail(session, reason, reason)
+        self._abandon(lane, operation, reason, reason)
+
+    def _abandon(self, lane: str, operation: Operation, error: str, detail: str) -> None:
+        try:
+            with self._database.writer() as session:
+                if operation.fail(session, error, detail):
+                    self._handlers[lane.partition(":")[0]].abandon(session, operation)
+        except db_exception.DBError:
+            raise
+        except Exception:  # whatever else is wrong, it must come to an end
+            LOG.exception("What operation %s left behind is not known", operation.uuid)
+            with self._database.writer() as session:
+                operation.fail(session, error, detail)

@@ -13,6 +13,7 @@ from mogan_hil.common import states
 from mogan_hil.conductor import ports as port_rules
 from mogan_hil.conductor.devices import Hung, SwitchDevice, Switches
 from mogan_hil.conductor.lanes import Lost
+from mogan_hil.conductor.observer import system_operation
 from mogan_hil.conductor.ports import Target
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
@@ -54,6 +55,20 @@ class SwitchLane:
             if operation.verb == "switch_heal":
                 self._heal(found[0], operation)
         self._ports(found[0], [operation for operation in operations if operation.verb != "switch_heal"])
+
+    def abandon(self, session: orm.Session, operation: Operation) -> None:
+        """See :meth:`.lanes.Handler.abandon`: the rounds mend the port."""
+        for target in port_rules.targets(session, models.Port.uuid == operation.payload.get("port_uuid")):
+            port_rules.undo(session, target)
+            port_rules.suspect(session, target, operation.error or "")
+
+    def recheck(self, lane: str) -> None:
+        """See :meth:`.lanes.Handler.recheck`: what a call did that came back too late is healed."""
+        with self._database.writer() as session:
+            found = Switch.find(session, models.Switch.uuid == lane.partition(":")[2])
+            for switch in found:
+                system_operation(session, switch, "switch_heal", switch.lane, {"switch": switch.name})
+        self._wake(lane)
 
     def _ports(self, switch: Switch, operations: Sequence[Operation]) -> None:
         with self._database.reader() as session:
@@ -167,9 +182,17 @@ class SwitchLane:
         try:
             seen = self._apply(self._switches.get(switch), {port: config})
         except DriverError as error:
-            LOG.error("Port %(port)s could not be closed either: %(error)s", {"port": port, "error": error.operator})
-            return None
+            LOG.error("Port %(port)s could not be changed either: %(error)s", {"port": port, "error": error.operator})
+            seen = None if isinstance(error, Hung) else self._look(switch, port)
         return seen.get(port) if seen is not None else None
+
+    def _look(self, switch: Switch, port: str) -> States | None:
+        """What is refused may be so already."""
+        try:
+            device = self._switches.get(switch)
+            return device.guard.call(device.driver.read, [port]) if READ in device.capabilities else None
+        except DriverError:
+            return None
 
     def _end(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -17,9 +18,10 @@ from oslo_log import log
 from sqlalchemy import orm
 from tooz import coordination, locking
 
-from mogan_hil.common import states
+from mogan_hil.common import exception, states
 from mogan_hil.conductor import ports as port_rules
 from mogan_hil.conductor.devices import SwitchDevice, Switches
+from mogan_hil.conductor.locks import get_lock
 from mogan_hil.conductor.ports import Target
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
@@ -93,6 +95,8 @@ class Observer:
         rows = models.Port
         same = rows.observed_at.is_(None) if port.observed_at is None else rows.observed_at == port.observed_at
         with self._database.writer() as session:
+            if Operation.open_keys(session, [port.pending_key]):  # it was begun since, and may be what was seen
+                return False
             if not port.update(session, same, observed=found, in_sync=in_sync, observed_at=models.now()):
                 return False
         if in_sync:
@@ -125,9 +129,12 @@ def system_operation(
     """
     if Operation.open_keys(session, [pending_key]):
         return False
-    Operation.create(
-        session, verb=verb, lane=switch.lane, state=states.Operation.PENDING, pending_key=pending_key, payload=payload
-    )
+    values: dict[str, Any] = {"verb": verb, "lane": switch.lane, "pending_key": pending_key, "payload": payload}
+    try:
+        with session.begin_nested():
+            Operation.create(session, state=states.Operation.PENDING, **values)
+    except exception.Duplicate:  # somebody was quicker
+        return False
     return True
 
 
@@ -216,7 +223,7 @@ class Watchers:
         try:
             if WATCH not in self._observer.device(switch).capabilities:
                 return
-            lock = self._coordinator.get_lock(f"watch:{switch.uuid}".encode())
+            lock = get_lock(self._coordinator, f"watch:{switch.uuid}")
             if not lock.acquire(blocking=False):
                 return
             watcher = Watcher(self._observer, switch, lock)

@@ -114,3 +114,8 @@ def seen_wrong(session: orm.Session, target: Target, state: PortState | None, re
         observed_at=models.now(),
         in_sync=False,
     )
+
+
+def suspect(session: orm.Session, target: Target, reason: str) -> None:
+    """Nobody knows what the port is."""
+    target.port.update(session, status=states.Port.ERROR, status_reason=reason[:1024], in_sync=None)

@@ -50,14 +50,12 @@ class Conductor:
         self._database = database
         me = f"{conf.host}:{os.getpid()}:{uuidutils.generate_uuid()[:8]}"
         self._coordinator = coordination.get_coordinator(lock_url(conf), me.encode())
-        self._switches = Switches(conf, drivers, conf.conductor.driver_timeout)
+        self._switches = Switches(conf, drivers, conf.conductor.driver_timeout, lambda lane: switch_lane.recheck(lane))
         self._eyes = Switches(conf, drivers, min(conf.conductor.driver_timeout, conf.api.device_timeout))
         self._observer = Observer(conf, database, self._eyes, self.wake)
         self._watchers = Watchers(self._observer, self._coordinator)
-        handlers: dict[str, Handler] = {
-            "switch": SwitchLane(conf, database, self._switches, self.wake),
-            "claims": ClaimLane(database, self.wake),
-        }
+        switch_lane = SwitchLane(conf, database, self._switches, self.wake)
+        handlers: dict[str, Handler] = {"switch": switch_lane, "claims": ClaimLane(database, self.wake)}
         self._lanes = Lanes(conf, database, self._coordinator, handlers, me)
         self._rounds = Rounds(conf, database, self._lanes, self._observer, self._watchers)
 

@@ -49,20 +49,13 @@ class Operation(base.Stored):
         """The open operations of a lane that may run now, oldest first.
 
         Whoever asks has the lane, so that one which says `running` was left behind by a conductor that died. One that
-        waits for its next try holds back later ones on the same thing, and no others.
+        waits for its next try holds back no others: there is only one on each thing.
         """
         rows = models.Operation
-        query = sa.select(rows).where(rows.lane == lane, rows.state.in_(states.OPERATION_OPEN)).order_by(rows.id)
-        found, held = [], set()
-        moment = models.now()
-        for row in session.scalars(query.limit(4 * limit).execution_options(populate_existing=True)):
-            if row.pending_key in held:
-                continue
-            if row.not_before is not None and row.not_before > moment:
-                held.add(row.pending_key)
-            else:
-                found.append(cls.from_row(row))
-        return found[:limit]
+        due = sa.or_(rows.not_before.is_(None), rows.not_before <= models.now())
+        query = sa.select(rows).where(rows.lane == lane, rows.state.in_(states.OPERATION_OPEN), due).order_by(rows.id)
+        found = session.scalars(query.limit(limit).execution_options(populate_existing=True))
+        return [cls.from_row(row) for row in found]
 
     @staticmethod
     def next_due(session: orm.Session, lane: str) -> float | None:
