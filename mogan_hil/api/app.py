@@ -19,6 +19,7 @@ from mogan_hil.api.controllers.v1 import (
     networks,
     nics,
     nodes,
+    obm,
     operations,
     ports,
     projects,
@@ -33,7 +34,7 @@ from mogan_hil.common import exception
 from mogan_hil.context import RequestContext
 from mogan_hil.verbs.base import Call, Services
 
-CONTROLLERS = (root, switches, ports, nodes, claims, nics, networks, projects, users, operations, drivers)
+CONTROLLERS = (root, switches, ports, nodes, obm, claims, nics, networks, projects, users, operations, drivers)
 
 WsgiApp = Callable[..., Any]
 

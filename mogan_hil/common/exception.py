@@ -136,6 +136,18 @@ class NodeUnavailable(Conflict):
     template = "Node {name!r} is in maintenance."
 
 
+class NoObm(Conflict):
+    code = "obm.unavailable"
+    title = "The node cannot be managed out of band"
+    template = "Node {name!r} has {what}."
+
+
+class ObmDisabled(Conflict):
+    code = "obm.disabled"
+    title = "Out-of-band management is disabled"
+    template = "Out-of-band management of node {name!r} is disabled; enable it first."
+
+
 class NotEnoughNodes(Conflict):
     code = "claim.not_enough_nodes"
     title = "Not enough free nodes"

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import oslo_messaging
 
 from mogan_hil.common import exception
@@ -22,10 +25,17 @@ class Manager:
         """Work on a lane soon."""
         self._conductor.wake(lane)
 
-    def observe(self, _context: object, switch: str, timeout: float) -> str | None:
-        """Look at a switch now. Returns why it could not be done, for the user."""
-        try:
-            self._conductor.observe(switch, timeout)
-        except exception.DeviceUnavailable as error:
-            return error.detail
-        return None
+    def observe(self, _context: object, switch: str, timeout: float) -> Mapping[str, Any]:
+        """Look at a switch now. Answers `unavailable` with the reason for the user if it could not be done."""
+        return _answer(lambda: self._conductor.observe(switch, timeout))
+
+    def ask(self, _context: object, node: str, question: str, timeout: float) -> Mapping[str, Any]:
+        """Ask the controller of a node. Answers as :meth:`observe`."""
+        return _answer(lambda: self._conductor.ask(node, question, timeout))
+
+
+def _answer(call: Callable[[], Mapping[str, Any] | None]) -> Mapping[str, Any]:
+    try:
+        return call() or {}
+    except exception.DeviceUnavailable as error:
+        return {"unavailable": error.detail}

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log
@@ -13,6 +15,7 @@ from tooz import coordination
 
 from mogan_hil.common import exception
 from mogan_hil.conductor.claims import ClaimLane
+from mogan_hil.conductor.controllers import Controllers, NodeLane
 from mogan_hil.conductor.devices import Switches
 from mogan_hil.conductor.lanes import Handler, Lanes
 from mogan_hil.conductor.networking import SwitchLane
@@ -22,6 +25,7 @@ from mogan_hil.db import models
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.loader import Drivers
+from mogan_hil.objects.node import Node
 from mogan_hil.objects.switch import Switch
 
 LOG = log.getLogger(__name__)
@@ -55,7 +59,14 @@ class Conductor:
         self._observer = Observer(conf, database, self._eyes, self.wake)
         self._watchers = Watchers(self._observer, self._coordinator)
         switch_lane = SwitchLane(conf, database, self._switches, self.wake)
-        handlers: dict[str, Handler] = {"switch": switch_lane, "claims": ClaimLane(database, self.wake)}
+        timeout = min(conf.conductor.driver_timeout, conf.api.device_timeout)
+        self._obms = Controllers(conf, drivers, conf.conductor.driver_timeout)
+        self._controllers = Controllers(conf, drivers, timeout)
+        handlers: dict[str, Handler] = {
+            "switch": switch_lane,
+            "node": NodeLane(conf, database, self._obms),
+            "claims": ClaimLane(database, self.wake),
+        }
         self._lanes = Lanes(conf, database, self._coordinator, handlers, me)
         self._rounds = Rounds(conf, database, self._lanes, self._observer, self._watchers)
 
@@ -72,12 +83,30 @@ class Conductor:
         self._lanes.stop()
         self._switches.close()
         self._eyes.close()
+        self._obms.close()
+        self._controllers.close()
         self._coordinator.stop()
 
     def wake(self, lane: str) -> None:
         """Work on a lane soon. Never waits."""
         self._lanes.wake(lane)
         self._rounds.hear(lane)
+
+    def ask(self, node: str, question: str, timeout: float) -> Mapping[str, Any]:
+        """Ask the controller of a node.
+
+        :param question: `power` or `boot_device`
+        :raises exception.DeviceUnavailable: it could not be asked
+        """
+        with self._database.reader() as session:
+            found = Node.find(session, models.Node.uuid == node)
+        if not found:
+            raise exception.DeviceUnavailable(reason="The node was removed.")
+        try:
+            return self._controllers.ask(found[0], question)
+        except DriverError as error:
+            LOG.warning("Node %(name)s: %(error)s", {"name": found[0].name, "error": error.operator})
+            raise exception.DeviceUnavailable(reason=error.user) from None
 
     def observe(self, switch: str, timeout: float) -> None:
         """Look at a switch now.

@@ -22,6 +22,13 @@ OPTS = [
         default=30.0,
         help="Seconds that one call of a driver may take. A call that takes longer ends its operation in error.",
     ),
+    cfg.FloatOpt(
+        "power_timeout",
+        min=1,
+        max=3600,
+        default=120.0,
+        help="Seconds after which a node must be as it was switched. A soft power-off waits for the system on it.",
+    ),
     cfg.IntOpt(
         "max_attempts",
         min=1,

@@ -102,6 +102,7 @@ class Node(_Named, Base):
     obm_driver: Mapped[str | None] = mapped_column(sa.String(64))
     obm_options: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     obm_secrets: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    obm_enabled: Mapped[bool] = mapped_column(sa.Boolean, default=True)
 
 
 class NodeTrait(Base):

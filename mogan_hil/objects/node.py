@@ -28,7 +28,18 @@ class Node(base.Stored):
     obm_driver: str | None
     obm_options: dict[str, Any]
     obm_secrets: dict[str, Any]
+    obm_enabled: bool
     created_at: datetime
+
+    @property
+    def lane(self) -> str:
+        """The lane of what is done through the node's controller."""
+        return f"node:{self.uuid}"
+
+    @property
+    def obm_key(self) -> str:
+        """What an operation through the node's controller holds while it is open."""
+        return f"obm:{self.uuid}"
 
     def claim(self, session: orm.Session, project_id: str) -> bool:
         """Give the node to a project if nobody has it and it is not in maintenance."""

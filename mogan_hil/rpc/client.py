@@ -4,13 +4,15 @@
 Version history:
 
 * 1.0 - wake, observe
+* 1.1 - ask
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import oslo_messaging
 from oslo_log import log
@@ -20,7 +22,7 @@ from mogan_hil.common import exception
 LOG = log.getLogger(__name__)
 
 TOPIC = "mogan_hil.conductor"
-VERSION = "1.0"
+VERSION = "1.1"
 
 
 class Client(Protocol):
@@ -35,6 +37,15 @@ class Client(Protocol):
         :param switch: its uuid
         :param timeout: seconds to wait
         :raises exception.DeviceUnavailable: it could not be read in that time
+        """
+
+    def ask(self, node: str, question: str, timeout: float) -> Mapping[str, Any]:
+        """Ask the controller of a node what is now.
+
+        :param node: its uuid
+        :param question: `power` or `boot_device`
+        :param timeout: seconds to wait
+        :raises exception.DeviceUnavailable: it did not answer in that time
         """
 
 
@@ -74,13 +85,22 @@ class RemoteClient:
 
     def observe(self, switch: str, timeout: float) -> None:
         """See :meth:`Client.observe`."""
+        self._call("observe", timeout, switch=switch)
+
+    def ask(self, node: str, question: str, timeout: float) -> Mapping[str, Any]:
+        """See :meth:`Client.ask`."""
+        return self._call("ask", timeout, node=node, question=question)
+
+    def _call(self, method: str, timeout: float, **arguments: str) -> Mapping[str, Any]:
+        client = self._client.prepare(timeout=timeout, retry=1)
         try:
-            reason = self._client.prepare(timeout=timeout, retry=1).call({}, "observe", switch=switch, timeout=timeout)
+            answer: dict[str, Any] = client.call({}, method, timeout=timeout, **arguments)
         except (oslo_messaging.MessagingException, oslo_messaging.RemoteError) as error:
-            LOG.warning("Switch %(switch)s could not be observed: %(error)s", {"switch": switch, "error": error})
+            LOG.warning("A call of %(method)s was not answered: %(error)s", {"method": method, "error": error})
             raise exception.DeviceUnavailable(reason="No conductor answered in time.") from None
-        if reason:
-            raise exception.DeviceUnavailable(reason=reason)
+        if "unavailable" in answer:
+            raise exception.DeviceUnavailable(reason=answer["unavailable"])
+        return answer
 
 
 class NoClient:
@@ -91,4 +111,8 @@ class NoClient:
 
     def observe(self, switch: str, timeout: float) -> None:
         """Always refuses; see :meth:`Client.observe`."""
+        raise exception.DeviceUnavailable(reason="No message broker is configured, so no conductor can be asked.")
+
+    def ask(self, node: str, question: str, timeout: float) -> Mapping[str, Any]:
+        """Always refuses; see :meth:`Client.ask`."""
         raise exception.DeviceUnavailable(reason="No message broker is configured, so no conductor can be asked.")

@@ -217,7 +217,7 @@ def release(call: Call, ident: str) -> None:
         if node.project_id is None:
             raise exception.NodeFree(name=node.name)
         nics = Nic.find(session, models.Nic.node_id == node.id)
-        if Operation.open_keys(session, [nic.pending_key for nic in nics]):
+        if Operation.open_keys(session, [node.obm_key, *(nic.pending_key for nic in nics)]):
             raise exception.Busy(kind="node", name=node.name)
         if Attachment.find(session, models.Attachment.nic_id.in_([nic.id for nic in nics])):
             raise exception.InUse(kind="Node", name=node.name, what="networks attached")

@@ -66,6 +66,7 @@ def view(found: NodeView) -> dict[str, Any]:
     shown = {**summary(found.node), "nics": [nics.view(nic, found.shows_cabling) for nic in found.nics]}
     if found.metadata is not None:
         shown["metadata"] = found.metadata
+    shown["obm_enabled"] = found.node.obm_driver is not None and found.node.obm_enabled
     if found.shows_obm:
         node = found.node
         options = {**node.obm_options, **dict.fromkeys(node.obm_secrets, "******")}

@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("obm_driver", sa.String(length=64), nullable=True),
         sa.Column("obm_options", sa.JSON(), nullable=False),
         sa.Column("obm_secrets", sa.JSON(), nullable=False),
+        sa.Column("obm_enabled", sa.Boolean(), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mariadb").with_variant(mysql.DATETIME(fsp=6), "mysql"),
