@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-import futurist
 from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log
@@ -70,7 +70,7 @@ class Lanes:
         self._coordinator = coordinator
         self._handlers = handlers
         self._me = me
-        self._pool = futurist.ThreadPoolExecutor(max_workers=conf.conductor.workers)
+        self._pool = ThreadPoolExecutor(conf.conductor.workers)
         self._busy: dict[str, bool] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()

@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-import futurist
 from futurist import periodics
 from oslo_config import cfg
 from oslo_log import log
@@ -46,9 +46,7 @@ class Rounds:
             (_every(conf.conductor.sweep_interval, lanes.sweep), (), {}),
             (_every(conf.conductor.poll_interval, self._poll), (), {}),
         ]
-        self._worker = periodics.PeriodicWorker(
-            tasks, executor_factory=lambda: futurist.ThreadPoolExecutor(max_workers=len(tasks))
-        )
+        self._worker = periodics.PeriodicWorker(tasks, executor_factory=lambda: ThreadPoolExecutor(len(tasks)))
 
     def start(self) -> None:
         """Begin with a round of each at once."""
