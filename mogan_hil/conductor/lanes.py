@@ -74,6 +74,10 @@ class Lanes:
         self._busy: dict[str, bool] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()
+        self._stopped = True
+
+    def start(self) -> None:
+        """From now on work on the lanes that are told of."""
         self._stopped = False
 
     def wake(self, lane: str) -> None:

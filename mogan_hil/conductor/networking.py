@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
@@ -222,7 +222,7 @@ class SwitchLane:
             device = self._switches.get(switch)
             before = device.guard.call(device.driver.read, list(free)) if READ in device.capabilities else {}
             wrong = {name: item.config for name, item in free.items() if not _matches(before.get(name), item.config)}
-            after = self._apply(device, wrong) if wrong else {}
+            after, refused = self._apply_each(device, wrong)
         except DriverError as error:
             if error.transient and operation.attempts < self._settings.max_attempts:
                 self._postpone(operation, error)
@@ -230,29 +230,60 @@ class SwitchLane:
             with self._database.writer() as session:
                 _keep(operation.fail(session, error.user, error.operator))
             return
-        self._healed(
-            operation, free, wrong, before if after is None else {**before, **after}, verified=after is not None
-        )
+        verified = READ in device.capabilities
+        seen = {**before, **after}
+        for name in wrong:
+            if verified and name not in refused and not _matches(seen.get(name), wrong[name]):
+                refused[name] = "The port is not as it was asked to be."
+        self._healed(operation, free, seen, wrong.keys(), refused, verified=verified)
+
+    def _apply_each(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> tuple[States, dict[str, str]]:
+        """All at once, or each alone if the switch refuses that.
+
+        :returns: what was read, and why ports were refused
+        """
+        try:
+            return (self._apply(device, configs) or {} if configs else {}), {}
+        except DriverError as error:
+            if error.transient or isinstance(error, Hung):
+                raise
+            if len(configs) == 1:
+                return {}, dict.fromkeys(configs, error.user)
+        seen: dict[str, PortState | None] = {}
+        refused: dict[str, str] = {}
+        for name, config in configs.items():
+            found, why = self._apply_each(device, {name: config})
+            seen.update(found)
+            refused.update(why)
+        return seen, refused
 
     def _healed(
         self,
         operation: Operation,
         ports: Mapping[str, Target],
-        wrong: Mapping[str, PortConfig],
         seen: States,
+        wrong: Collection[str],
+        refused: Mapping[str, str],
         *,
         verified: bool,
     ) -> None:
-        left = [name for name in wrong if verified and not _matches(seen.get(name), wrong[name])]
         with self._database.writer() as session:
             for name, target in ports.items():
-                if name in left:
-                    port_rules.seen_wrong(session, target, seen.get(name), "It could not be healed.", parked=False)
-                elif name in wrong or target.port.in_sync is not True or target.port.status != states.Port.OK:
+                port = target.port
+                if name not in wrong and port.in_sync is True and port.status == states.Port.OK:
+                    continue
+                if not port.update(session, port.as_seen(), in_sync=port.in_sync):
+                    continue  # somebody has looked since: what was read here is old
+                if name in refused:
+                    port_rules.seen_wrong(session, target, seen.get(name), refused[name], parked=False)
+                else:
                     port_rules.seen_right(session, target, seen.get(name), verified=verified)
-            if left:
-                reason = f"{len(left)} ports could not be made as they should be: {', '.join(sorted(left)[:20])}."
-                _keep(operation.fail(session, reason, reason))
+            if refused:
+                names = ", ".join(sorted(refused)[:20])
+                reason = f"{len(refused)} ports could not be made as they should be: {names}."
+                _keep(
+                    operation.fail(session, reason, "; ".join(f"{name}: {refused[name]}" for name in sorted(refused)))
+                )
             else:
                 _keep(operation.finish(session, verified=verified, result={"healed": sorted(wrong)}))
 

@@ -32,6 +32,11 @@ from mogan_hil.objects.switch import Switch
 
 LOG = log.getLogger(__name__)
 
+#: Seconds until a reported port is looked at again: one that something else was working on, and one of a switch that
+#: could not be asked. Nothing reports it a second time.
+AGAIN = 0.2
+AFTER_ERROR = 5.0
+
 
 class Observer:
     """Looks at switches, on its own connections: it never waits for a lane, and no lane waits for it.
@@ -47,22 +52,31 @@ class Observer:
         self._switches = switches
         self._wake = wake
 
-    def observe(self, switch: Switch, names: Collection[str] | None = None) -> None:
+    def observe(self, switch: Switch, names: Collection[str] | None = None) -> set[str]:
         """Look at a switch and write down what is there.
 
         :param names: these ports only
+        :returns: the ports that something else was working on, so that nothing could be said of them yet
         :raises DriverError: it could not be asked
         """
         device = self._switches.get(switch)
         if READ not in device.capabilities:
-            return
-        before = self._idle(switch, names)
-        if not before:
-            return
-        seen = device.guard.call(device.driver.read, list(before))
-        drifted = [name for name, target in before.items() if self._write(switch, target, seen.get(name))]
-        if drifted and self._heals:
-            self._heal(switch)
+            return set()
+        idle, busy = self._idle(switch, names)
+        if not idle:
+            return busy
+        seen = device.guard.call(device.driver.read, list(idle))
+        wrong = set()
+        for name, target in idle.items():
+            state = seen.get(name)
+            in_sync = state is not None and state.matches(target.config)
+            if not self._write(switch, target, state, in_sync):
+                busy.add(name)
+            elif not in_sync and target.port.status != states.Port.ERROR:  # those in error are mended anyway
+                wrong.add(name)
+        if wrong and self._heals and not self._heal(switch):
+            busy |= wrong
+        return busy
 
     def device(self, switch: Switch) -> SwitchDevice:
         """The observer's own connection to a switch.
@@ -71,37 +85,31 @@ class Observer:
         """
         return self._switches.get(switch)
 
-    def _idle(self, switch: Switch, names: Collection[str] | None) -> Mapping[str, Target]:
+    def _idle(self, switch: Switch, names: Collection[str] | None) -> tuple[Mapping[str, Target], set[str]]:
         where: list[sa.ColumnElement[bool]] = [models.Port.switch_id == switch.id]
         if names is not None:
             where.append(models.Port.name.in_(names))
         with self._database.reader() as session:
             wanted = port_rules.targets(session, *where)
             busy = Operation.open_keys(session, [target.port.pending_key for target in wanted])
-        return {
-            target.port.name: target
-            for target in wanted
-            if target.port.pending_key not in busy and target.port.status != states.Port.NEW
-        }
+        free = [target for target in wanted if target.port.pending_key not in busy]
+        idle = {target.port.name: target for target in free if target.port.status != states.Port.NEW}
+        return idle, {target.port.name for target in wanted if target.port.pending_key in busy}
 
-    def _write(self, switch: Switch, target: Target, state: PortState | None) -> bool:
-        """Returns whether the port was right before and is not now."""
+    def _write(self, switch: Switch, target: Target, state: PortState | None, in_sync: bool) -> bool:
+        """Returns False if somebody else wrote meanwhile: nothing is written then."""
         port = target.port
         found = port_rules.observed(state)
-        in_sync = state is not None and state.matches(target.config)
-        was = port.in_sync
-        if (found, in_sync) == (port.observed, was):
-            return False
-        rows = models.Port
-        same = rows.observed_at.is_(None) if port.observed_at is None else rows.observed_at == port.observed_at
+        if (found, in_sync) == (port.observed, port.in_sync):
+            return True
         with self._database.writer() as session:
             if Operation.open_keys(session, [port.pending_key]):  # it was begun since, and may be what was seen
                 return False
-            if not port.update(session, same, observed=found, in_sync=in_sync, observed_at=models.now()):
+            if not port.update(session, port.as_seen(), observed=found, in_sync=in_sync, observed_at=models.now()):
                 return False
         if in_sync:
             LOG.info("Port %(port)s of switch %(switch)s is right again", {"port": port.name, "switch": switch.name})
-            return False
+            return True
         LOG.warning(
             "Port %(port)s of switch %(switch)s was changed by somebody else: it should be %(wanted)s and is %(state)s",
             {
@@ -111,13 +119,15 @@ class Observer:
                 "state": state or "not there",
             },
         )
-        return was is not False
+        return True
 
-    def _heal(self, switch: Switch) -> None:
+    def _heal(self, switch: Switch) -> bool:
+        """Returns False if the switch is being healed already, and may have been read for it too early."""
         with self._database.writer() as session:
             if not system_operation(session, switch, "switch_heal", switch.lane, {"switch": switch.name}):
-                return
+                return False
         self._wake(switch.lane)
+        return True
 
 
 def system_operation(
@@ -180,19 +190,30 @@ class Watcher:
         self._wanted.set()
 
     def _look(self) -> None:
+        pause: float | None = None
         while not self._closed:
-            self._wanted.wait()
+            self._wanted.wait(pause)
             self._wanted.clear()
             with self._changes:
                 names, self._changed = self._changed, set()
+            pause = None
             if self._closed or not names:
                 continue
-            try:
-                self._observer.observe(self.switch, names)
-            except DriverError as error:
-                LOG.warning("%(switch)s: %(error)s", {"switch": self.switch.name, "error": error.operator})
-            except Exception:  # the thread must go on to the next report
-                LOG.exception("A report of switch %s was lost; the next poll finds it", self.switch.name)
+            again, pause = self._observe(names)
+            with self._changes:
+                self._changed |= again
+
+    def _observe(self, names: set[str]) -> tuple[set[str], float | None]:
+        """Returns what is to be looked at again, and after how many seconds."""
+        try:
+            again = self._observer.observe(self.switch, names)
+        except DriverError as error:
+            LOG.warning("%(switch)s: %(error)s", {"switch": self.switch.name, "error": error.operator})
+            return names, AFTER_ERROR
+        except Exception:  # the thread must go on
+            LOG.exception("Switch %s could not be looked at", self.switch.name)
+            return names, AFTER_ERROR
+        return again, AGAIN if again else None
 
 
 class Watchers:

@@ -73,6 +73,7 @@ class Conductor:
     def start(self) -> None:
         """Begin to work, with what was left in the journal."""
         self._coordinator.start(start_heart=True)
+        self._lanes.start()
         self._rounds.start()
         LOG.info("The conductor works")
 

@@ -80,6 +80,11 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ("GET", "/v1/nodes/{node}/metadata/{label}"): Example(),
     ("PUT", "/v1/nodes/{node}/metadata/{label}"): Example(200, {"value": 7}),
     ("DELETE", "/v1/nodes/{node}/metadata/{label}"): Example(204),
+    ("GET", "/v1/nodes/{node}/power"): Example(),
+    ("PUT", "/v1/nodes/{node}/power"): Example(202, {"target": "on"}),
+    ("GET", "/v1/nodes/{node}/boot_device"): Example(),
+    ("PUT", "/v1/nodes/{node}/boot_device"): Example(202, {"device": "pxe", "persistent": True}),
+    ("PUT", "/v1/nodes/{node}/obm"): Example(200, {"enabled": False}),
     ("POST", "/v1/claims"): Example(
         202, {"count": 1, "project_id": "red", "networks": [{"network": "red-net", "nic": "eth0"}]}
     ),
