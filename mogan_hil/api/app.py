@@ -139,9 +139,12 @@ def _json(request: Request) -> Any:
 
 def _data(request: Request) -> bytes:
     try:
-        return bytes(request.body)
+        data = bytes(request.body)
     except (ValueError, OSError):  # chunks that are none, or a client that went away
         raise exception.BadRequest(reason="the body cannot be read") from None
+    if not data and "HTTP_TRANSFER_ENCODING" in request.environ:  # uWSGI keeps chunks from applications
+        raise exception.BadRequest(reason="the body came in chunks and is empty; send it with its length")
+    return data
 
 
 def _respond(answer: Answer, microversion: str) -> webob.Response:
