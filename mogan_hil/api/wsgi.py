@@ -8,19 +8,26 @@ oslo.config (`/etc/mogan_hil/mogan_hil.conf`). The server's own command line is 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from oslo_config import cfg
-from oslo_service import backend
+# futurist and oslo.service import eventlet where it is installed, and use it nowhere here.
+warnings.filterwarnings("ignore", message="\\s*Eventlet is deprecated")
 
-from mogan_hil.api import process
-from mogan_hil.rpc import transport
+from oslo_service import backend  # noqa: E402 - the filter comes first
+
+# Before anything of oslo.service is used: its default is eventlet.
+backend.init_backend(backend.BackendType.THREADING)
+
+from oslo_config import cfg  # noqa: E402
+
+from mogan_hil.api import process  # noqa: E402
+from mogan_hil.rpc import transport  # noqa: E402
 
 
 def make_application() -> Callable[..., Any]:
     """The application of this process."""
-    backend.init_backend(backend.BackendType.THREADING)
     files = os.environ.get("MOGAN_HIL_CONFIG")
     conf = process.configure(cfg.CONF, [], files.split(":") if files else None)
     return process.application(conf, transport.client(conf))
