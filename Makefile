@@ -42,6 +42,6 @@ docs: .venv/.lint ## build the documents into */build/html
 	done
 
 clean: ## remove the environment and everything that was built
-	rm -rf .venv .tox .stestr .mypy_cache .ruff_cache .import_linter_cache cover .coverage* *.egg-info build dist
+	rm -rf .venv .venv-keystone .tox .stestr .mypy_cache .ruff_cache .import_linter_cache cover .coverage* *.egg-info build dist
 	rm -rf doc/build api-ref/build releasenotes/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

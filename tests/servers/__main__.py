@@ -18,11 +18,12 @@ from pathlib import Path
 from types import FrameType
 
 from tests.servers import base, packages
+from tests.servers.keystone import Keystone
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQ
 
-SERVERS: dict[str, type[base.Server]] = {server.name: server for server in (MariaDB, PostgreSQL, RabbitMQ)}
+SERVERS: dict[str, type[base.Server]] = {server.name: server for server in (MariaDB, PostgreSQL, RabbitMQ, Keystone)}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -82,7 +83,7 @@ def _timed_start(server: base.Server) -> float:
 
 
 def _results(futures: dict[base.Server, Future[float]]) -> dict[str, str]:
-    variables = {}
+    variables: dict[str, str] = {}
     for server, future in futures.items():
         try:
             seconds = future.result()
@@ -92,7 +93,7 @@ def _results(futures: dict[base.Server, Future[float]]) -> dict[str, str]:
             raise base.StartError(f"{server.name} did not start: {error}") from error
         else:
             say(f"{server.name} ready in {seconds:.1f} s")
-            variables[server.variable] = server.url
+            variables |= server.variables
     return variables
 
 
@@ -107,7 +108,8 @@ def choose(names: Sequence[str], environ: dict[str, str]) -> list[type[base.Serv
         if environ.get(server.variable):
             say(f"{server.name}: {server.variable} is set, that one is used")
         elif program := server.missing():
-            _not_available(server.name, f"no program {program} (package {' '.join(server.packages)})")
+            package = f" (package {' '.join(server.packages)})" if server.packages else ""
+            _not_available(server.name, f"no program {program}{package}")
         else:
             chosen.append(server)
     return chosen

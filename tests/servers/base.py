@@ -16,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -106,6 +106,15 @@ class Server(abc.ABC):
     def missing(cls) -> str | None:
         """The program that is needed and not there, or None."""
 
+    @classmethod
+    def install(cls, say: Callable[[str], None]) -> None:
+        """Bring what is missing and no package has.
+
+        :param say: tells what takes long
+        :raises NotAvailableError: it cannot be had; the text says why
+        """
+        raise NotAvailableError("only packages bring it")
+
     @abc.abstractmethod
     def launch(self) -> None:
         """Write the configuration and start the processes; `directory` exists.
@@ -118,6 +127,11 @@ class Server(abc.ABC):
     @abc.abstractmethod
     def url(self) -> str:
         """Where it is, with an account that may do everything; known after `launch`."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the tests find in their environment."""
+        return {self.variable: self.url}
 
     @abc.abstractmethod
     def probe(self) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.servers import base
@@ -19,7 +20,22 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def install_missing(servers: Sequence[type[base.Server]], say: Callable[[str], None]) -> None:
-    """Install the packages of the servers and tools that are not there; what cannot be had is said and left out."""
+    """Install the servers and tools that are not there; what cannot be had is said and left out."""
+    with ThreadPoolExecutor() as pool:  # beside the packages, which take longer
+        for server in servers:
+            if server.missing() and not server.packages:
+                pool.submit(_install, server, say)
+        _install_packages(servers, say)
+
+
+def _install(server: type[base.Server], say: Callable[[str], None]) -> None:
+    try:
+        server.install(say)
+    except base.NotAvailableError as error:
+        say(f"could not be installed: {server.name}: {error}")
+
+
+def _install_packages(servers: Sequence[type[base.Server]], say: Callable[[str], None]) -> None:
     wanted = [package for server in servers if server.missing() for package in server.packages]
     wanted += [package for program, package in TOOLS.items() if not base.find_program(program)]
     if not wanted:
