@@ -16,6 +16,8 @@ from mogan_hil.api.controllers import root
 from mogan_hil.api.controllers.v1 import (
     claims,
     drivers,
+    flavors,
+    instances,
     networks,
     nics,
     nodes,
@@ -34,7 +36,22 @@ from mogan_hil.common import exception
 from mogan_hil.context import RequestContext
 from mogan_hil.verbs.base import Call, Services
 
-CONTROLLERS = (root, switches, ports, nodes, obm, claims, nics, networks, projects, users, operations, drivers)
+CONTROLLERS = (
+    root,
+    switches,
+    ports,
+    nodes,
+    obm,
+    claims,
+    nics,
+    networks,
+    instances,
+    flavors,
+    projects,
+    users,
+    operations,
+    drivers,
+)
 
 WsgiApp = Callable[..., Any]
 

@@ -49,6 +49,7 @@ class Route:
     :param path: with `{name}` for a part; a last part `{name:path}` may hold slashes
     :param body: the WSME type of the body, None for a route without
     :param query: the filters that the query string may have
+    :param exempt: why a locked instance does not forbid it; None for a route that only reads, or asks for the lock
     :param public: it answers without authentication
     """
 
@@ -59,6 +60,7 @@ class Route:
     query: Mapping[str, Field] = field(default_factory=dict)
     listing: Listing | None = None
     public: bool = False
+    exempt: str | None = None
 
     @property
     def summary(self) -> str:

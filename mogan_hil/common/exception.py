@@ -148,6 +148,24 @@ class ObmDisabled(Conflict):
     template = "Out-of-band management of node {name!r} is disabled; enable it first."
 
 
+class InstanceLocked(Conflict):
+    code = "instance.locked"
+    title = "The instance is locked"
+    template = "Instance {name!r} is locked by its {holder}; unlock it first."
+
+
+class InstanceState(Conflict):
+    code = "instance.state"
+    title = "Not in this state"
+    template = "Instance {name!r} is {status}; it cannot {event} now."
+
+
+class QuotaExceeded(Forbidden):
+    code = "quota.exceeded"
+    title = "The quota is used up"
+    template = "The project may have {limit} {resource}; it has {used}."
+
+
 class NotEnoughNodes(Conflict):
     code = "claim.not_enough_nodes"
     title = "Not enough free nodes"

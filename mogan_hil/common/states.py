@@ -45,6 +45,60 @@ ATTACHMENT_NEXT = MappingProxyType(
 )
 
 
+class Instance(StrEnum):
+    """An instance. Those that end in -ing are left by the operation that entered them, however that ends."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    POWERING_ON = "powering-on"
+    POWERING_OFF = "powering-off"
+    REBOOTING = "rebooting"
+    REBUILDING = "rebuilding"
+    DELETING = "deleting"
+    ERROR = "error"
+
+
+class Event(StrEnum):
+    """What happens to an instance."""
+
+    START = "start"
+    STOP = "stop"
+    REBOOT = "reboot"
+    REBUILD = "rebuild"
+    DELETE = "delete"
+    DONE = "done"
+    FAIL = "fail"
+
+
+#: From a state, by an event, to a state. What is not here is refused. Deleting ends with the row.
+INSTANCE_NEXT = MappingProxyType(
+    {
+        (Instance.BUILDING, Event.DONE): Instance.ACTIVE,
+        (Instance.BUILDING, Event.FAIL): Instance.ERROR,
+        (Instance.ACTIVE, Event.START): Instance.POWERING_ON,
+        (Instance.ACTIVE, Event.STOP): Instance.POWERING_OFF,
+        (Instance.ACTIVE, Event.REBOOT): Instance.REBOOTING,
+        (Instance.ACTIVE, Event.REBUILD): Instance.REBUILDING,
+        (Instance.ACTIVE, Event.DELETE): Instance.DELETING,
+        (Instance.STOPPED, Event.START): Instance.POWERING_ON,
+        (Instance.STOPPED, Event.STOP): Instance.POWERING_OFF,
+        (Instance.STOPPED, Event.REBUILD): Instance.REBUILDING,
+        (Instance.STOPPED, Event.DELETE): Instance.DELETING,
+        (Instance.ERROR, Event.DELETE): Instance.DELETING,
+        (Instance.POWERING_ON, Event.DONE): Instance.ACTIVE,
+        (Instance.POWERING_ON, Event.FAIL): Instance.STOPPED,
+        (Instance.POWERING_OFF, Event.DONE): Instance.STOPPED,
+        (Instance.POWERING_OFF, Event.FAIL): Instance.ACTIVE,
+        (Instance.REBOOTING, Event.DONE): Instance.ACTIVE,
+        (Instance.REBOOTING, Event.FAIL): Instance.ACTIVE,
+        (Instance.REBUILDING, Event.DONE): Instance.ACTIVE,
+        (Instance.REBUILDING, Event.FAIL): Instance.ERROR,
+        (Instance.DELETING, Event.FAIL): Instance.ERROR,
+    }
+)
+
+
 class Port(StrEnum):
     """A switch port as last seen: `new` was never configured; `error` is parked or could not be reached."""
 

@@ -55,6 +55,9 @@ class ClaimLane:
     def abandon(self, session: orm.Session, operation: Operation) -> None:
         """See :meth:`.lanes.Handler.abandon`. The nodes stay with the project, which may release them."""
 
+    def withdraw(self, session: orm.Session, operation: Operation) -> None:
+        """See :meth:`.lanes.Handler.withdraw`. Claims are on nodes without instances."""
+
     def recheck(self, lane: str) -> None:
         """See :meth:`.lanes.Handler.recheck`. Claims touch no device."""
 

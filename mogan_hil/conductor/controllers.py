@@ -106,6 +106,9 @@ class NodeLane:
     def abandon(self, session: orm.Session, operation: Operation) -> None:
         """See :meth:`.lanes.Handler.abandon`. What a node is, is asked of it and not remembered."""
 
+    def withdraw(self, session: orm.Session, operation: Operation) -> None:
+        """See :meth:`.lanes.Handler.withdraw`. Nothing but the journal says what was wanted."""
+
     def recheck(self, lane: str) -> None:
         """See :meth:`.lanes.Handler.recheck`."""
 

@@ -22,11 +22,13 @@ from tooz import coordination
 from mogan_hil.common import states
 from mogan_hil.conductor.locks import get_lock
 from mogan_hil.db.api import Database
+from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.operation import Operation
 
 LOG = log.getLogger(__name__)
 
 UNEXPECTED = "The service failed unexpectedly; its operators find the reason in the log."
+LOCKED = "The instance was locked before this was begun."
 GAVE_UP = "The service stopped {attempts} times while it worked on this."
 
 
@@ -41,6 +43,9 @@ class Handler(Protocol):
 
     def abandon(self, session: orm.Session, operation: Operation) -> None:
         """Write down what is to be put right after an operation that ended in error without `run` having seen to it."""
+
+    def withdraw(self, session: orm.Session, operation: Operation) -> None:
+        """Take back the intent of an operation that nothing was done for, since its instance was locked meanwhile."""
 
     def recheck(self, lane: str) -> None:
         """See to what this conductor may have done on a lane after another one had taken it over."""
@@ -166,11 +171,26 @@ class Lanes:
                 return
             with self._database.writer() as session:
                 Operation.begin(session, operations, self._me)
+            self._refuse_locked(lane, [operation for operation in operations if operation.attempts == 1])
             # What was interrupted once may have been the cause: it is done alone.
             self._run(lane, [operation for operation in operations if operation.attempts == 1])
             for operation in operations:
                 if operation.attempts > 1:
                     self._run(lane, [operation])
+            self._tell_parents(operations)
+
+    def _refuse_locked(self, lane: str, operations: Sequence[Operation]) -> None:
+        """The lock is asked a second time, before a device is touched: it may have been laid since the verb asked."""
+        bound = [operation for operation in operations if operation.node and not operation.overrides_lock]
+        if not bound:
+            return
+        with self._database.reader() as session:
+            locked = Instance.locked_nodes(session, {operation.node for operation in bound if operation.node})
+        for operation in bound:
+            if operation.node in locked:
+                with self._database.writer() as session:
+                    if operation.fail(session, LOCKED, LOCKED):
+                        self._handlers[lane.partition(":")[0]].withdraw(session, operation)
 
     def _run(self, lane: str, operations: Sequence[Operation]) -> None:
         operations = [operation for operation in operations if operation.state == states.Operation.RUNNING]
@@ -190,6 +210,16 @@ class Lanes:
                 return
             for operation in operations:
                 self._run(lane, [operation])
+
+    def _tell_parents(self, operations: Sequence[Operation]) -> None:
+        """Those who waited for one of these go on."""
+        ended = (states.Operation.DONE, states.Operation.ERROR)
+        for operation in operations:
+            if operation.parent_id is not None and operation.state in ended:
+                with self._database.writer() as session:
+                    lane = Operation.hasten(session, operation.parent_id)
+                if lane is not None:
+                    self.wake(lane)
 
     def _give_up(self, lane: str, operation: Operation) -> None:
         LOG.error("Operation %s was interrupted too often and is given up", operation.uuid)

@@ -62,6 +62,10 @@ class SwitchLane:
             port_rules.undo(session, target)
             port_rules.suspect(session, target, operation.error or "")
 
+    def withdraw(self, session: orm.Session, operation: Operation) -> None:
+        """See :meth:`.lanes.Handler.withdraw`."""
+        port_rules.withdraw(session, operation.payload["port_uuid"], operation.payload.get("network_uuid"))
+
     def recheck(self, lane: str) -> None:
         """See :meth:`.lanes.Handler.recheck`: what a call did that came back too late is healed."""
         with self._database.writer() as session:
@@ -150,14 +154,6 @@ class SwitchLane:
                 _keep(operation.fail(session, reason, operation.error_detail or reason))
             else:
                 _keep(operation.finish(session, verified=verified))
-        self._tell(operation)
-
-    def _tell(self, operation: Operation) -> None:
-        if operation.parent_id is not None:
-            with self._database.writer() as session:
-                lane = Operation.hasten(session, operation.parent_id)
-            if lane is not None:
-                self._wake(lane)
 
     def _failed(self, switch: Switch, operation: Operation, target: Target, error: DriverError) -> None:
         """Nothing more is tried for the operation itself: see to it that the port carries no more than it should."""
@@ -211,7 +207,6 @@ class SwitchLane:
             else:
                 port_rules.seen_wrong(session, target, state, error.user, parked=_matches(state, PARKED))
             _keep(operation.fail(session, error.user, error.operator))
-        self._tell(operation)
 
     def _heal(self, switch: Switch, operation: Operation) -> None:
         with self._database.reader() as session:

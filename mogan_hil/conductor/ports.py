@@ -119,3 +119,17 @@ def seen_wrong(session: orm.Session, target: Target, state: PortState | None, re
 def suspect(session: orm.Session, target: Target, reason: str) -> None:
     """Nobody knows what the port is."""
     target.port.update(session, status=states.Port.ERROR, status_reason=reason[:1024], in_sync=None)
+
+
+def withdraw(session: orm.Session, port: str, network: str | None) -> None:
+    """Nothing was done: what was coming does not come, what was leaving stays.
+
+    :param network: this one only; None means every network of the port
+    """
+    rows = models.Attachment
+    query = sa.select(rows.id).join(models.Port, models.Port.nic_id == rows.nic_id).where(models.Port.uuid == port)
+    if network is not None:
+        query = query.join(models.Network, models.Network.id == rows.network_id).where(models.Network.uuid == network)
+    ids = list(session.scalars(query))
+    Attachment.drop(session, ids, states.Attachment.ATTACHING)
+    Attachment.move(session, ids, states.Attachment.DETACHING, states.Attachment.ACTIVE)

@@ -17,6 +17,7 @@ from mogan_hil.common import exception
 from mogan_hil.conductor.claims import ClaimLane
 from mogan_hil.conductor.controllers import Controllers, NodeLane
 from mogan_hil.conductor.devices import Switches
+from mogan_hil.conductor.instances import InstanceLane
 from mogan_hil.conductor.lanes import Handler, Lanes
 from mogan_hil.conductor.networking import SwitchLane
 from mogan_hil.conductor.observer import Observer, Watchers
@@ -65,6 +66,7 @@ class Conductor:
         handlers: dict[str, Handler] = {
             "switch": switch_lane,
             "node": NodeLane(conf, database, self._obms),
+            "instances": InstanceLane(database, self.wake),
             "claims": ClaimLane(database, self.wake),
         }
         self._lanes = Lanes(conf, database, self._coordinator, handlers, me)

@@ -193,6 +193,47 @@ class Attachment(Base):
     created_at: Mapped[datetime] = mapped_column(Moment, default=now)
 
 
+class Flavor(_Named, Base):
+    __tablename__ = "flavors"
+    __table_args__ = (_unique("flavors", "uuid"), _unique("flavors", "name"), OPTIONS)
+
+    description: Mapped[str] = mapped_column(sa.String(255), default="")
+    resource_class: Mapped[str] = mapped_column(sa.String(80))
+    traits: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    public: Mapped[bool] = mapped_column(sa.Boolean, default=True)
+    disabled: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+
+
+class FlavorAccess(Base):
+    __tablename__ = "flavor_access"
+    __table_args__ = (_unique("flavor_access", "flavor_id", "project_id"), OPTIONS)
+
+    flavor_id: Mapped[int] = mapped_column(sa.ForeignKey("flavors.id", ondelete="CASCADE"))
+    project_id: Mapped[str] = _project(ondelete="CASCADE")
+
+
+class Instance(_Named, Base):
+    __tablename__ = "instances"
+    __table_args__ = (
+        _unique("instances", "uuid"),
+        _unique("instances", "project_id", "name"),
+        _unique("instances", "node_id"),
+        OPTIONS,
+    )
+
+    description: Mapped[str] = mapped_column(sa.String(255), default="")
+    project_id: Mapped[str] = _project()
+    user_id: Mapped[str] = mapped_column(sa.String(64), default="")
+    flavor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("flavors.id"))
+    node_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id"))
+    status: Mapped[str] = mapped_column(sa.String(16), index=True)
+    #: The locks of the owner and of an administrator: who, when and why. An administrator's hides the owner's.
+    owner_lock: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    admin_lock: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    fault: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+
+
 class Operation(Base):
     __tablename__ = "operations"
     __table_args__ = (
@@ -222,6 +263,8 @@ class Operation(Base):
     attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(Moment)
     conductor: Mapped[str | None] = mapped_column(sa.String(255))
+    #: Whoever asked for it may change what is locked.
+    overrides_lock: Mapped[bool] = mapped_column(sa.Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(Moment, default=now)
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -40,6 +40,7 @@ class Operation(base.Stored):
     attempts: int
     not_before: datetime | None
     conductor: str | None
+    overrides_lock: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

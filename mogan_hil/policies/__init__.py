@@ -5,9 +5,24 @@ from __future__ import annotations
 
 from oslo_policy import policy
 
-from mogan_hil.policies import attachment, base, driver, network, nic, node, obm, operation, port, project, switch, user
+from mogan_hil.policies import (
+    attachment,
+    base,
+    driver,
+    flavor,
+    instance,
+    network,
+    nic,
+    node,
+    obm,
+    operation,
+    port,
+    project,
+    switch,
+    user,
+)
 
-NOUNS = (attachment, driver, network, nic, node, obm, operation, port, project, switch, user)
+NOUNS = (attachment, driver, flavor, instance, network, nic, node, obm, operation, port, project, switch, user)
 
 
 def list_rules() -> list[policy.RuleDefault]:

@@ -13,6 +13,7 @@ ADMIN = "rule:admin"
 PROJECT_MEMBER = "rule:project_member"
 PROJECT_READER = "rule:project_reader"
 ANYBODY = "rule:anybody"
+WRITABLE = "instance_writable"
 
 RULES = [
     policy.RuleDefault("admin", "role:admin", description="An administrator of the site."),
@@ -29,6 +30,13 @@ RULES = [
         "project_reader",
         "rule:admin or ((rule:member or role:reader) and rule:owner)",
         description="Anybody of the project that owns the target, or an administrator.",
+    ),
+    policy.RuleDefault("unlocked", "'nobody':%(locked_by)s", description="An instance that nobody has locked."),
+    policy.RuleDefault("owner_locked", "'owner':%(locked_by)s", description="An instance that its owner has locked."),
+    policy.RuleDefault(
+        "instance_writable",
+        "rule:admin or rule:unlocked",
+        description="Whoever may change an instance, and all that is beneath it, although it is locked.",
     ),
     policy.RuleDefault(
         "anybody",

@@ -17,6 +17,7 @@ from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.port import Port
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import attachment as rules
+from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, journal, visible_node, writes
 from mogan_hil.verbs.networks import find_network
 from mogan_hil.verbs.nics import Attached, nics_of
@@ -39,6 +40,7 @@ def create(call: Call, node: str, nic: str, network: str, channel: str | None) -
     with call.writer() as session:
         machine = visible_node(session, call, node, lock="update")
         call.check(rules.CREATE, machine.project_id)
+        locks.check_node(session, call, machine)
         card = Nic.get(session, nic, models.Nic.node_id == machine.id)
         operation = attach(session, call, machine, card, network, channel)
     call.services.client.wake(operation.lane)
@@ -162,6 +164,7 @@ def delete(call: Call, node: str, nic: str, network: str) -> Operation:
     with call.writer() as session:
         machine = visible_node(session, call, node, lock="update")
         call.check(rules.DELETE, machine.project_id)
+        locks.check_node(session, call, machine)
         card = Nic.get(session, nic, models.Nic.node_id == machine.id)
         operation = detach(session, call, machine, card, network)
     call.services.client.wake(operation.lane)

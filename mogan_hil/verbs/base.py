@@ -27,6 +27,7 @@ from mogan_hil.objects import node as node_objects
 from mogan_hil.objects import project as project_objects
 from mogan_hil.objects.base import Lock
 from mogan_hil.objects.operation import Operation
+from mogan_hil.policies import base as base_rules
 from mogan_hil.policy import Policy
 from mogan_hil.rpc.client import Client
 
@@ -81,6 +82,11 @@ class Call:
     def admin(self) -> bool:
         """Whether the caller sees every project's things."""
         return self.allows("admin")
+
+    @property
+    def overrides_lock(self) -> bool:
+        """Whether the caller may change what is locked, whoever has locked it."""
+        return self.allows(base_rules.WRITABLE, self.project_id, locked_by="admin")
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[orm.Session]:
@@ -174,4 +180,5 @@ def journal(
         node=node,
         parent_id=parent_id,
         payload=payload or {},
+        overrides_lock=call.overrides_lock,
     )

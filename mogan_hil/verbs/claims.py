@@ -116,12 +116,22 @@ def _wire(
     )
     lanes = {lane}
     for node in nodes:
-        taken: set[int] = set()
-        for wire in sorted(wires, key=lambda wire: wire.nic is None):
-            nic = _nic_for(session, node, wire, taken)
-            taken.add(nic.id)
-            lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent.id).lane)
+        lanes |= wire_node(session, call, node, wires, parent.id)
     return parent, lanes
+
+
+def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire], parent_id: int) -> set[str]:
+    """Attach networks to a node on behalf of an operation. Returns the lanes that have work now.
+
+    :raises: what :func:`.attachments.attach` raises
+    """
+    taken: set[int] = set()
+    lanes = set()
+    for wire in sorted(wires, key=lambda wire: wire.nic is None):
+        nic = _nic_for(session, node, wire, taken)
+        taken.add(nic.id)
+        lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent_id).lane)
+    return lanes
 
 
 def _nic_for(session: orm.Session, node: Node, wire: Wire, taken: Collection[int]) -> Nic:

@@ -13,11 +13,13 @@ from sqlalchemy import orm
 from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.drivers import loader
+from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.network import Attachment
 from mogan_hil.objects.node import Metadata, Nic, Node, has_traits
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import nic as nic_rules
 from mogan_hil.policies import node as rules
+from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, nodes_seen_by, resolve_project, visible_node, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
@@ -216,6 +218,9 @@ def release(call: Call, ident: str) -> None:
         call.check(rules.RELEASE, node.project_id)
         if node.project_id is None:
             raise exception.NodeFree(name=node.name)
+        locks.check_node(session, call, node)
+        if Instance.find(session, models.Instance.node_id == node.id):
+            raise exception.InUse(kind="Node", name=node.name, what="an instance")
         nics = Nic.find(session, models.Nic.node_id == node.id)
         if Operation.open_keys(session, [node.obm_key, *(nic.pending_key for nic in nics)]):
             raise exception.Busy(kind="node", name=node.name)
@@ -234,6 +239,7 @@ def set_metadata(call: Call, ident: str, label: str, value: Any) -> bool:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_METADATA, node.project_id)
+        locks.check_node(session, call, node)
         return Metadata.put(session, node.id, label, value)
 
 
@@ -258,4 +264,5 @@ def delete_metadata(call: Call, ident: str, label: str) -> None:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.DELETE_METADATA, node.project_id)
+        locks.check_node(session, call, node)
         Metadata.get(session, label, models.NodeMetadata.node_id == node.id).delete(session)

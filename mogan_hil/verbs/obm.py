@@ -13,6 +13,7 @@ from mogan_hil.drivers.obm.base import BOOT_DEVICE, SOFT_OFF, Power
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import obm as rules
+from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, journal, visible_node, writes
 
 
@@ -28,6 +29,7 @@ def set_power(call: Call, ident: str, target: Power) -> Operation:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_POWER, node.project_id)
+        locks.check_node(session, call, node)
         _check(call, node, SOFT_OFF if target == Power.SOFT_OFF else None)
         operation = _journal(session, call, "power", node, {"target": str(target)})
     call.services.client.wake(operation.lane)
@@ -43,6 +45,7 @@ def set_boot_device(call: Call, ident: str, device: str, persistent: bool) -> Op
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_BOOT_DEVICE, node.project_id)
+        locks.check_node(session, call, node)
         _check(call, node, BOOT_DEVICE)
         operation = _journal(session, call, "boot_device", node, {"device": device, "persistent": persistent})
     call.services.client.wake(operation.lane)
@@ -60,6 +63,7 @@ def enable(call: Call, ident: str, enabled: bool) -> Node:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.ENABLE, node.project_id)
+        locks.check_node(session, call, node)
         if node.obm_driver is None:
             raise exception.NoObm(name=node.name, what="no controller")
         if not enabled and Operation.open_keys(session, [node.obm_key]):

@@ -59,7 +59,7 @@ def member_view(member: Member) -> dict[str, Any]:
     }
 
 
-@route("POST", "/v1/networks", body=NewNetwork)
+@route("POST", "/v1/networks", body=NewNetwork, exempt="nothing is attached to it yet")
 def create(call: Call, body: dict[str, Any]) -> Answer:
     """Create a network."""
     site = "project_id" in body and body["project_id"] is None
@@ -84,25 +84,30 @@ def get(call: Call, network: str) -> dict[str, Any]:
     return view(networks.get(call, network))
 
 
-@route("PATCH", "/v1/networks/{network}", body=NetworkChange)
+@route(
+    "PATCH",
+    "/v1/networks/{network}",
+    body=NetworkChange,
+    exempt="names say nothing; access is not taken from who is attached",
+)
 def update(call: Call, network: str, body: dict[str, Any]) -> dict[str, Any]:
     """Change a network."""
     return view(networks.update(call, network, body))
 
 
-@route("DELETE", "/v1/networks/{network}")
+@route("DELETE", "/v1/networks/{network}", exempt="nothing is attached to it")
 def delete(call: Call, network: str) -> None:
     """Delete a network."""
     networks.delete(call, network)
 
 
-@route("PUT", "/v1/networks/{network}/access/{project}")
+@route("PUT", "/v1/networks/{network}/access/{project}", exempt="it takes nothing from anyone")
 def grant(call: Call, network: str, project: str) -> None:
     """Let a project use a network."""
     networks.grant(call, network, project)
 
 
-@route("DELETE", "/v1/networks/{network}/access/{project}")
+@route("DELETE", "/v1/networks/{network}/access/{project}", exempt="it is not taken from who is attached")
 def revoke(call: Call, network: str, project: str) -> None:
     """Let a project use a network no more."""
     networks.revoke(call, network, project)

@@ -52,7 +52,7 @@ def view(found: NicView, shows_cabling: bool) -> dict[str, Any]:
     return shown
 
 
-@route("POST", PATH, body=NewNic)
+@route("POST", PATH, body=NewNic, exempt="only an administrator may, and nothing is attached to it")
 def create(call: Call, node: str, body: dict[str, Any]) -> Answer:
     """Register a NIC of a node."""
     found = nics.create(call, node, body["name"], body["mac"])
@@ -72,7 +72,7 @@ def get(call: Call, node: str, nic: str) -> dict[str, Any]:
     return view(*nics.get(call, node, nic))
 
 
-@route("DELETE", PATH + "/{nic}")
+@route("DELETE", PATH + "/{nic}", exempt="nothing is cabled or attached to it")
 def delete(call: Call, node: str, nic: str) -> None:
     """Remove a NIC."""
     nics.delete(call, node, nic)

@@ -74,7 +74,7 @@ def view(found: NodeView) -> dict[str, Any]:
     return shown
 
 
-@route("POST", "/v1/nodes", body=NewNode)
+@route("POST", "/v1/nodes", body=NewNode, exempt="nobody has it yet")
 def create(call: Call, body: dict[str, Any]) -> Answer:
     """Register a node."""
     found = nodes.create(call, body.pop("name"), body.pop("obm", None), **body)
@@ -98,19 +98,19 @@ def get(call: Call, node: str) -> dict[str, Any]:
     return view(nodes.get(call, node))
 
 
-@route("PATCH", "/v1/nodes/{node}", body=NodeChange)
+@route("PATCH", "/v1/nodes/{node}", body=NodeChange, exempt="only an administrator may, whom no lock stops")
 def update(call: Call, node: str, body: dict[str, Any]) -> dict[str, Any]:
     """Change a node."""
     return view(nodes.update(call, node, body))
 
 
-@route("DELETE", "/v1/nodes/{node}")
+@route("DELETE", "/v1/nodes/{node}", exempt="it is free")
 def delete(call: Call, node: str) -> None:
     """Remove a node."""
     nodes.delete(call, node)
 
 
-@route("PUT", "/v1/nodes/{node}/project", body=Owner)
+@route("PUT", "/v1/nodes/{node}/project", body=Owner, exempt="it is free")
 def claim(call: Call, node: str, body: dict[str, Any]) -> dict[str, Any]:
     """Claim a node for a project."""
     return view(nodes.claim(call, node, body.get("project_id")))

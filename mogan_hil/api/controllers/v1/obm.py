@@ -13,13 +13,15 @@ from mogan_hil.drivers.obm.base import Power
 from mogan_hil.verbs import obm
 from mogan_hil.verbs.base import Call
 
+DEVICE = re.compile(r"[a-z][a-z0-9_]*")
+
 
 class PowerTarget(Base):
     target = attribute(Choice(*Power), required=True)
 
 
 class BootDevice(Base):
-    device = attribute(Text(32, 1, re.compile(r"[a-z][a-z0-9_]*")), required=True)
+    device = attribute(Text(32, 1, DEVICE), required=True)
     persistent = attribute(Flag())
 
 

@@ -61,7 +61,7 @@ def view(found: PortView) -> dict[str, Any]:
     return shown
 
 
-@route("POST", PATH, body=NewPort)
+@route("POST", PATH, body=NewPort, exempt="nothing is attached to it yet")
 def create(call: Call, switch: str, body: dict[str, Any]) -> Answer:
     """Register a port; the operation that parks it is in the answer."""
     found, operation = ports.create(call, switch, body["name"])
@@ -81,25 +81,25 @@ def get(call: Call, switch: str, port: str) -> dict[str, Any]:
     return view(ports.get(call, switch, port))
 
 
-@route("DELETE", ONE)
+@route("DELETE", ONE, exempt="nothing is cabled to it")
 def delete(call: Call, switch: str, port: str) -> None:
     """Remove a port."""
     ports.delete(call, switch, port)
 
 
-@route("PUT", ONE + "/nic", body=Cable)
+@route("PUT", ONE + "/nic", body=Cable, exempt="only an administrator may, to a port that is not cabled")
 def cable(call: Call, switch: str, port: str, body: dict[str, Any]) -> dict[str, Any]:
     """Say which NIC is plugged into a port."""
     return view(ports.cable(call, switch, port, body["node"], body["nic"]))
 
 
-@route("DELETE", ONE + "/nic")
+@route("DELETE", ONE + "/nic", exempt="its node is free")
 def uncable(call: Call, switch: str, port: str) -> None:
     """Say that nothing is plugged into a port."""
     ports.uncable(call, switch, port)
 
 
-@route("POST", ONE + "/revert")
+@route("POST", ONE + "/revert", exempt="only an administrator may, whom no lock stops")
 def revert(call: Call, switch: str, port: str) -> Answer:
     """Take a port off every network."""
     return accepted(call, ports.revert(call, switch, port))

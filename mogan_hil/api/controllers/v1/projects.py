@@ -25,7 +25,7 @@ def list_(call: Call, page: Page) -> list[dict[str, Any]]:
     return [view(project) for project in projects.list_(call, page)]
 
 
-@route("PUT", "/v1/projects/{project}")
+@route("PUT", "/v1/projects/{project}", exempt="it has nothing yet")
 def create(call: Call, project: str) -> Answer:
     """Create a project."""
     found, new = projects.create(call, new_name("project", project))
@@ -49,7 +49,7 @@ def get(call: Call, project: str) -> dict[str, Any]:
     return view(projects.get(call, project))
 
 
-@route("DELETE", "/v1/projects/{project}")
+@route("DELETE", "/v1/projects/{project}", exempt="it has nothing any more")
 def delete(call: Call, project: str) -> None:
     """Delete a project."""
     projects.delete(call, project)

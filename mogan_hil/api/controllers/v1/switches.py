@@ -39,7 +39,7 @@ def view(switch: Any) -> dict[str, Any]:
     }
 
 
-@route("POST", "/v1/switches", body=NewSwitch)
+@route("POST", "/v1/switches", body=NewSwitch, exempt="nothing is attached to it yet")
 def create(call: Call, body: dict[str, Any]) -> Answer:
     """Register a switch."""
     switch = switches.create(
@@ -65,13 +65,13 @@ def get(call: Call, switch: str) -> dict[str, Any]:
     return view(switches.get(call, switch))
 
 
-@route("PATCH", "/v1/switches/{switch}", body=SwitchChange)
+@route("PATCH", "/v1/switches/{switch}", body=SwitchChange, exempt="how it is reached changes nothing on its ports")
 def update(call: Call, switch: str, body: dict[str, Any]) -> dict[str, Any]:
     """Change a switch."""
     return view(switches.update(call, switch, body))
 
 
-@route("DELETE", "/v1/switches/{switch}")
+@route("DELETE", "/v1/switches/{switch}", exempt="it has no ports")
 def delete(call: Call, switch: str) -> None:
     """Remove a switch."""
     switches.delete(call, switch)
@@ -84,7 +84,7 @@ def drift(call: Call, switch: str) -> dict[str, Any]:
     return {"switch": found.name, "ports": [ports.state_view(port) for port in wrong]}
 
 
-@route("POST", "/v1/switches/{switch}/heal")
+@route("POST", "/v1/switches/{switch}/heal", exempt="only an administrator may, and it makes ports as they should be")
 def heal(call: Call, switch: str) -> Answer:
     """Make every port of a switch as it should be."""
     return accepted(call, switches.heal(call, switch))

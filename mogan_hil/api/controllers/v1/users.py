@@ -40,7 +40,7 @@ def list_(call: Call, page: Page) -> list[dict[str, Any]]:
     return [view(found) for found in users.list_(call, page)]
 
 
-@route("PUT", "/v1/users/{user}", body=Password)
+@route("PUT", "/v1/users/{user}", body=Password, exempt="users are not instances")
 def create(call: Call, user: str, body: dict[str, Any]) -> Answer:
     """Create a user."""
     found = users.create(call, new_name("user", user), body["password"])
@@ -53,25 +53,25 @@ def get(call: Call, user: str) -> dict[str, Any]:
     return view(users.get(call, user))
 
 
-@route("PATCH", "/v1/users/{user}", body=Password)
+@route("PATCH", "/v1/users/{user}", body=Password, exempt="users are not instances")
 def update(call: Call, user: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set the password of a user."""
     return view(users.update(call, user, body["password"]))
 
 
-@route("DELETE", "/v1/users/{user}")
+@route("DELETE", "/v1/users/{user}", exempt="users are not instances")
 def delete(call: Call, user: str) -> None:
     """Delete a user."""
     users.delete(call, user)
 
 
-@route("PUT", "/v1/users/{user}/projects/{project}", body=Role)
+@route("PUT", "/v1/users/{user}/projects/{project}", body=Role, exempt="users are not instances")
 def assign(call: Call, user: str, project: str, body: dict[str, Any]) -> dict[str, Any]:
     """Give a user a role in a project; member if none is named."""
     return view(users.assign(call, user, project, body.get("role", "member")))
 
 
-@route("DELETE", "/v1/users/{user}/projects/{project}")
+@route("DELETE", "/v1/users/{user}/projects/{project}", exempt="users are not instances")
 def unassign(call: Call, user: str, project: str) -> None:
     """Take a user out of a project."""
     users.unassign(call, user, project)

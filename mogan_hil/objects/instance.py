@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances: a claimed, wired, booted node, and the locks on it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from mogan_hil.common import exception, states
+from mogan_hil.db import models
+from mogan_hil.objects import base
+
+Holder = Literal["owner", "admin"]
+
+#: Lanes on which instances are watched over.
+LANES = 16
+
+
+class Instance(base.Stored):
+    MODEL = models.Instance
+    KIND = "instance"
+
+    name: str
+    description: str
+    project_id: str
+    user_id: str
+    flavor_id: int | None
+    node_id: int | None
+    status: states.Instance
+    owner_lock: dict[str, Any] | None
+    admin_lock: dict[str, Any] | None
+    fault: dict[str, Any] | None
+    details: dict[str, Any]
+    created_at: datetime
+
+    @property
+    def lane(self) -> str:
+        """The lane of what is done with the instance as a whole."""
+        return f"instances:{int(self.uuid[0], 16) % LANES}"
+
+    @property
+    def pending_key(self) -> str:
+        """What an operation on the instance holds while it is open."""
+        return f"instance:{self.uuid}"
+
+    @property
+    def locked_by(self) -> Holder | None:
+        """Whose lock is in force: an administrator's hides the owner's."""
+        return locked_by(self)
+
+    def lock(self, session: orm.Session, holder: Holder, user_id: str, reason: str) -> bool:
+        """Lock it, unless it is being deleted. A lock of the same holder that is there already stays as it was.
+
+        :returns: False if it is being deleted
+        """
+        rows = models.Instance
+        column = rows.owner_lock if holder == "owner" else rows.admin_lock
+        lock = {"by": user_id, "at": models.now().isoformat(), "reason": reason}
+        alive = rows.status != states.Instance.DELETING
+        return self.update(session, alive, column.is_(None), **{f"{holder}_lock": lock}) or self._alive(session)
+
+    def unlock(self, session: orm.Session, holder: Holder) -> bool:
+        """Lift a holder's lock, unless the instance is being deleted.
+
+        :returns: False if it is being deleted
+        """
+        alive = models.Instance.status != states.Instance.DELETING
+        return self.update(session, alive, **{f"{holder}_lock": None})
+
+    def _alive(self, session: orm.Session) -> bool:
+        rows = models.Instance
+        query = sa.select(rows.id).where(rows.id == self.id, rows.status != states.Instance.DELETING)
+        return session.scalar(query) is not None
+
+    def move(self, session: orm.Session, event: states.Event, *, overrides_lock: bool, **values: Any) -> None:
+        """Compare and swap: change the state, if the table has this event for it and nobody has locked it.
+
+        :param overrides_lock: whoever asks may change what is locked
+        :raises exception.InstanceState: it is in another state now
+        :raises exception.InstanceLocked: it is locked
+        """
+        rows = models.Instance
+        where = [] if overrides_lock else [rows.owner_lock.is_(None), rows.admin_lock.is_(None)]
+        after = states.INSTANCE_NEXT.get((self.status, event))
+        if after is not None and self.update(session, rows.status == self.status, *where, status=after, **values):
+            return
+        current = Instance.find(session, rows.id == self.id)
+        if not current:
+            raise exception.NotFound(kind="instance", name=self.name)
+        if not overrides_lock and current[0].locked_by is not None:
+            raise exception.InstanceLocked(name=self.name, holder=current[0].locked_by)
+        raise exception.InstanceState(name=self.name, status=str(current[0].status), event=str(event))
+
+    @staticmethod
+    def locked_nodes(session: orm.Session, nodes: Collection[str]) -> set[str]:
+        """Which of these nodes, by uuid, have a locked instance."""
+        rows = models.Instance
+        query = (
+            sa.select(models.Node.uuid)
+            .join(rows, rows.node_id == models.Node.id)
+            .where(models.Node.uuid.in_(nodes), sa.or_(rows.owner_lock.is_not(None), rows.admin_lock.is_not(None)))
+        )
+        return set(session.scalars(query))
+
+
+def locked_by(row: Any) -> Holder | None:
+    """See :attr:`Instance.locked_by`; for rows as well."""
+    if row.admin_lock is not None:
+        return "admin"
+    return "owner" if row.owner_lock is not None else None
+
+
+class Flavor(base.Stored):
+    MODEL = models.Flavor
+    KIND = "flavor"
+
+    name: str
+    description: str
+    resource_class: str
+    traits: list[str]
+    public: bool
+    disabled: bool
+    created_at: datetime
+
+
+class FlavorAccess(base.Stored):
+    MODEL = models.FlavorAccess
+    KIND = "access"
+
+    flavor_id: int
+    project_id: str
+
+    @classmethod
+    def identified(cls, ident: str) -> sa.ColumnElement[bool]:
+        """Access goes by its project."""
+        return models.FlavorAccess.project_id == ident
+
+
+def flavors_of(project_id: str | None) -> sa.ColumnElement[bool]:
+    """The condition for flavors that a project may use."""
+    access = models.FlavorAccess
+    granted = sa.exists().where(access.flavor_id == models.Flavor.id, access.project_id == (project_id or ""))
+    return sa.and_(models.Flavor.disabled.is_(False), sa.or_(models.Flavor.public.is_(True), granted))

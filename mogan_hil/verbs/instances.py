@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances: create, show, change, switch, rebuild, delete; the lock; adopt and release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_utils import uuidutils
+from sqlalchemy import orm
+
+from mogan_hil.common import exception, states
+from mogan_hil.db import models
+from mogan_hil.objects import instance as instance_objects
+from mogan_hil.objects.base import Lock
+from mogan_hil.objects.instance import Flavor, Instance
+from mogan_hil.objects.node import Node
+from mogan_hil.objects.operation import Operation
+from mogan_hil.policies import instance as rules
+from mogan_hil.verbs import attachments, locks
+from mogan_hil.verbs.base import Call, journal, resolve_project, visible_node, writes
+from mogan_hil.verbs.claims import Wire, wire_node
+from mogan_hil.verbs.flavors import visible_flavor
+from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.nics import NicView, nics_of
+
+SORT_KEYS = ("name", "created_at", "status")
+
+POWER_EVENTS: Mapping[str, states.Event] = {
+    "on": states.Event.START,
+    "off": states.Event.STOP,
+    "soft_off": states.Event.STOP,
+    "reboot": states.Event.REBOOT,
+    "soft_reboot": states.Event.REBOOT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """An instance, its flavor and its node."""
+
+    instance: models.Instance
+    flavor: models.Flavor | None
+    node: models.Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What instances are to be.
+
+    :param node: a named node; None takes one that fits
+    :param boot_device: what it boots from the first time; None leaves that as it is
+    """
+
+    name: str
+    description: str = ""
+    flavor: str | None = None
+    node: str | None = None
+    wires: Sequence[Wire] = ()
+    boot_device: str | None = None
+
+
+def _query() -> Any:
+    return (
+        sa.select(models.Instance, models.Flavor, models.Node)
+        .outerjoin(models.Flavor, models.Flavor.id == models.Instance.flavor_id)
+        .outerjoin(models.Node, models.Node.id == models.Instance.node_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+    return [] if call.admin else [models.Instance.project_id == (call.project_id or "")]
+
+
+def visible_instance(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Instance:
+    """An instance of the caller's project, or any for an administrator.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.NameAmbiguous: several projects have one of this name
+    """
+    return Instance.get(session, ident, *_seen_by(call), lock=lock)
+
+
+@writes
+def create(
+    call: Call, wanted: Wanted, project: str | None, min_count: int, max_count: int
+) -> tuple[Sequence[Instance], Sequence[Operation]]:
+    """Create instances: at least `min_count` of them, or none.
+
+    :param project: the owner; the caller's own project if None
+    :returns: the instances, each with the operation that builds it. One that fails is tried on other nodes.
+    :raises exception.BadField: neither a flavor nor a node is named; or several instances on one node
+    :raises exception.NotFound: there is no such flavor, node, network or project
+    :raises exception.NotEnoughNodes: fewer than `min_count` nodes fit
+    :raises exception.NodeClaimed: the named node is another's
+    :raises exception.Duplicate: the project has an instance of this name
+    :raises: what attaching a network raises
+    """
+    if (wanted.flavor is None) == (wanted.node is None):
+        raise exception.BadField(field="flavor", reason="name either a flavor or a node")
+    if wanted.node is not None and max_count > 1:
+        raise exception.BadField(field="max_count", reason="one node holds one instance")
+    if project is not None and project not in (call.project_id, call.context.project_name):
+        call.check(rules.CREATE, project)
+    with call.writer() as session:
+        owner = resolve_project(session, call, project)
+        call.check(rules.CREATE, owner)
+        flavor, nodes = _nodes(session, call, wanted, owner, min_count, max_count)
+        found = [
+            _begin(session, call, wanted, owner, flavor, node, index, max_count) for index, node in enumerate(nodes)
+        ]
+    for lane in sorted({lane for _, _, lanes in found for lane in lanes}):
+        call.services.client.wake(lane)
+    return [item[0] for item in found], [item[1] for item in found]
+
+
+def _nodes(
+    session: orm.Session, call: Call, wanted: Wanted, owner: str, min_count: int, max_count: int
+) -> tuple[Flavor | None, list[Node]]:
+    if wanted.node is not None:
+        node = visible_node(session, call, wanted.node, lock="update")
+        if not node.claim(session, owner):
+            raise (
+                exception.NodeUnavailable(name=node.name) if node.maintenance else exception.NodeClaimed(name=node.name)
+            )
+        return None, [node]
+    flavor = visible_flavor(session, call, wanted.flavor or "")
+    nodes = Node.choose(session, max_count, flavor.resource_class, flavor.traits)
+    if len(nodes) < min_count:
+        raise exception.NotEnoughNodes(wanted=min_count, found=len(nodes))
+    for node in nodes:
+        if not node.claim(session, owner):
+            raise exception.NodeClaimed(name=node.name)
+    return flavor, nodes
+
+
+def _begin(
+    session: orm.Session,
+    call: Call,
+    wanted: Wanted,
+    owner: str,
+    flavor: Flavor | None,
+    node: Node,
+    index: int,
+    count: int,
+) -> tuple[Instance, Operation, set[str]]:
+    name = wanted.name if count == 1 else f"{wanted.name}-{index + 1}"
+    instance = Instance.create(
+        session,
+        uuid=uuidutils.generate_uuid(),
+        name=name,
+        description=wanted.description,
+        project_id=owner,
+        user_id=call.context.user_id or "",
+        flavor_id=flavor.id if flavor else None,
+        node_id=node.id,
+        status=states.Instance.BUILDING,
+        details={},
+    )
+    operation = _journal(
+        session,
+        call,
+        "instance_create",
+        instance,
+        {
+            "networks": [{"network": wire.network, "nic": wire.nic, "channel": wire.channel} for wire in wanted.wires],
+            "boot_device": wanted.boot_device,
+            "round": 0,
+            "resource_class": flavor.resource_class if flavor else None,
+            "traits": flavor.traits if flavor else [],
+        },
+        node.uuid,
+    )
+    return instance, operation, {operation.lane, *wire_node(session, call, node, wanted.wires, operation.id)}
+
+
+def _journal(
+    session: orm.Session, call: Call, verb: str, instance: Instance, payload: Mapping[str, Any], node: str | None = None
+) -> Operation:
+    return journal(
+        session,
+        call,
+        verb,
+        instance.lane,
+        pending_key=instance.pending_key,
+        project_id=instance.project_id,
+        node=node,
+        busy=exception.Busy(kind="instance", name=instance.name),
+        payload={"instance": instance.name, "instance_uuid": instance.uuid, **payload},
+    )
+
+
+def list_(
+    call: Call,
+    page: Page,
+    *,
+    name: str | None = None,
+    status: str | None = None,
+    project: str | None = None,
+    flavor: str | None = None,
+    node: str | None = None,
+    locked: bool | None = None,
+) -> Sequence[InstanceView]:
+    """A page of the instances of the caller's project, or of all for an administrator.
+
+    :param project: only those of this project
+    :param locked: only those that somebody has locked, or only those that nobody has
+    """
+    call.check(rules.LIST)
+    rows = models.Instance
+    query = _query().where(*_seen_by(call))
+    for column, value in ((rows.name, name), (rows.status, status), (rows.project_id, project)):
+        if value is not None:
+            query = query.where(column == value)
+    if flavor is not None:
+        query = query.where(Flavor.identified(flavor))
+    if node is not None:
+        query = query.where(Node.identified(node))
+    if locked is not None:
+        either = sa.or_(rows.owner_lock.is_not(None), rows.admin_lock.is_not(None))
+        query = query.where(either if locked else sa.not_(either))
+    with call.reader() as session:
+        return [InstanceView(*row) for row in paged(session, query, rows, page)]
+
+
+def get(call: Call, ident: str) -> InstanceView:
+    """One instance.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    """
+    with call.reader() as session:
+        return _view(session, call, ident)
+
+
+def _view(session: orm.Session, call: Call, ident: str) -> InstanceView:
+    rows = session.execute(_query().where(Instance.identified(ident), *_seen_by(call))).all()
+    if not rows:
+        raise exception.NotFound(kind="instance", name=ident)
+    if len(rows) > 1:
+        raise exception.NameAmbiguous(kind="instance", name=ident)
+    view = InstanceView(*rows[0])
+    call.check(rules.GET, view.instance.project_id)
+    return view
+
+
+@writes
+def update(call: Call, ident: str, changes: Mapping[str, Any]) -> InstanceView:
+    """Change name or description.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.InstanceLocked: it is locked
+    :raises exception.Duplicate: the project has another of this name
+    """
+    with call.writer() as session:
+        instance = visible_instance(session, call, ident, lock="update")
+        call.check(rules.UPDATE, instance.project_id)
+        locks.check_instance(call, instance)
+        if changes:
+            instance.update(session, **changes)
+        return _view(session, call, instance.uuid)
+
+
+@writes
+def delete(call: Call, ident: str) -> Operation:
+    """Delete an instance: switch it off, take it off every network, give its node back.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.InstanceLocked: it is locked
+    :raises exception.InstanceState: it is being built or changed
+    """
+    return _change(call, ident, rules.DELETE, states.Event.DELETE, "instance_delete", {})
+
+
+@writes
+def set_power(call: Call, ident: str, target: str) -> Operation:
+    """Switch an instance on or off, or reboot it.
+
+    :param target: one of `POWER_EVENTS`
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.InstanceLocked: it is locked
+    :raises exception.InstanceState: it is in no state for it
+    :raises exception.NoObm: its node cannot be switched
+    """
+    return _change(call, ident, rules.POWER, POWER_EVENTS[target], "instance_power", {"target": target})
+
+
+@writes
+def rebuild(call: Call, ident: str, boot_device: str | None) -> Operation:
+    """Boot an instance anew.
+
+    :param boot_device: what it boots from this time; None leaves that as it is
+    :raises: see :func:`set_power`
+    """
+    return _change(call, ident, rules.REBUILD, states.Event.REBUILD, "instance_rebuild", {"boot_device": boot_device})
+
+
+def _change(call: Call, ident: str, rule: str, event: states.Event, verb: str, payload: Mapping[str, Any]) -> Operation:
+    with call.writer() as session:
+        instance = visible_instance(session, call, ident)
+        call.check(rule, instance.project_id)
+        node = Node.find(session, models.Node.id == instance.node_id)[0] if instance.node_id is not None else None
+        if event != states.Event.DELETE and (node is None or node.obm_driver is None):
+            raise exception.NoObm(name=node.name if node else "", what="no controller")
+        before = instance.status
+        instance.move(session, event, overrides_lock=call.overrides_lock, fault=None)
+        operation = _journal(
+            session, call, verb, instance, {"before": str(before), **payload}, node.uuid if node else None
+        )
+    call.services.client.wake(operation.lane)
+    return operation
+
+
+@writes
+def set_lock(call: Call, ident: str, locked: bool, reason: str) -> InstanceView:
+    """Lock or unlock an instance. An administrator's lock is laid over the owner's, which is in force again after it.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    :raises exception.Forbidden: a reader asks; or the owner wants to lift an administrator's lock
+    :raises exception.InstanceState: it is being deleted
+    """
+    with call.writer() as session:
+        instance = visible_instance(session, call, ident, lock="update")
+        held = instance.locked_by
+        call.check(rules.LOCK, instance.project_id)
+        if locked:
+            alive = True
+            if held != "admin":
+                holder: instance_objects.Holder = "admin" if call.overrides_lock else "owner"
+                alive = instance.lock(session, holder, call.context.user_id or "", reason)
+        else:
+            call.check(rules.UNLOCK, instance.project_id, locked_by=held or "nobody")
+            alive = instance.unlock(session, held or "owner")
+        if not alive or instance.status == states.Instance.DELETING:
+            raise exception.InstanceState(
+                name=instance.name, status=str(instance.status), event="be locked" if locked else "be unlocked"
+            )
+        return _view(session, call, instance.uuid)
+
+
+def interfaces(call: Call, ident: str) -> Sequence[NicView]:
+    """The NICs of an instance, with what is attached.
+
+    :raises exception.NotFound: there is none, or it is another project's
+    """
+    with call.reader() as session:
+        instance = visible_instance(session, call, ident)
+        call.check(rules.LIST_INTERFACES, instance.project_id)
+        return nics_of(session, instance.node_id) if instance.node_id is not None else []
+
+
+@writes
+def attach(call: Call, ident: str, network: str, nic: str, channel: str | None) -> Operation:
+    """Attach a NIC of an instance to a network.
+
+    :raises: what :func:`mogan_hil.verbs.attachments.create` raises
+    """
+    with call.reader() as session:
+        instance, node = _placed(session, call, ident)
+        call.check(rules.ATTACH_INTERFACE, instance.project_id)
+    return attachments.create(call, node.uuid, nic, network, channel)
+
+
+@writes
+def detach(call: Call, ident: str, attachment: str) -> Operation:
+    """Detach an instance from a network.
+
+    :param attachment: its uuid
+    :raises: what :func:`mogan_hil.verbs.attachments.delete` raises
+    """
+    with call.reader() as session:
+        instance, node = _placed(session, call, ident)
+        call.check(rules.DETACH_INTERFACE, instance.project_id)
+        found = {
+            item.uuid: (view.nic.uuid, item.network_uuid)
+            for view in nics_of(session, node.id)
+            for item in view.attachments
+        }
+    if attachment not in found:
+        raise exception.NotFound(kind="interface", name=attachment)
+    return attachments.delete(call, node.uuid, *found[attachment])
+
+
+def _placed(session: orm.Session, call: Call, ident: str) -> tuple[Instance, Node]:
+    instance = visible_instance(session, call, ident)
+    nodes = Node.find(session, models.Node.id == instance.node_id)
+    if not nodes:
+        raise exception.InstanceState(name=instance.name, status=str(instance.status), event="be wired")
+    return instance, nodes[0]
+
+
+@writes
+def adopt(call: Call, name: str, node: str) -> InstanceView:
+    """Make an instance of a claimed node as it is: nothing is switched, wired or booted.
+
+    :raises exception.NotFound: there is no such node
+    :raises exception.NodeFree: it belongs to no project
+    :raises exception.Conflict: it has an instance
+    :raises exception.Duplicate: its project has an instance of this name
+    """
+    call.check(rules.ADOPT)
+    with call.writer() as session:
+        found = visible_node(session, call, node, lock="update")
+        if found.project_id is None:
+            raise exception.NodeFree(name=found.name)
+        if Instance.find(session, models.Instance.node_id == found.id):
+            raise exception.Conflict(reason=f"Node {found.name!r} has an instance already.")
+        instance = Instance.create(
+            session,
+            name=name,
+            project_id=found.project_id,
+            user_id=call.context.user_id or "",
+            node_id=found.id,
+            status=states.Instance.ACTIVE,
+            details={"adopted": True},
+        )
+        return _view(session, call, instance.uuid)
+
+
+@writes
+def release(call: Call, ident: str) -> None:
+    """Forget an instance; its node stays claimed, wired and switched as it is.
+
+    :raises exception.NotFound: there is none
+    :raises exception.Busy: an operation on it is not finished
+    """
+    call.check(rules.RELEASE)
+    with call.writer() as session:
+        instance = visible_instance(session, call, ident, lock="update")
+        if Operation.open_keys(session, [instance.pending_key]):
+            raise exception.Busy(kind="instance", name=instance.name)
+        instance.delete(session)
