@@ -50,6 +50,7 @@ class Route:
     :param body: the WSME type of the body, None for a route without
     :param query: the filters that the query string may have
     :param public: it answers without authentication
+    :param linked: the handler is given `base`, the address that links begin with
     """
 
     method: str
@@ -59,6 +60,7 @@ class Route:
     query: Mapping[str, Field] = field(default_factory=dict)
     listing: Listing | None = None
     public: bool = False
+    linked: bool = False
 
     @property
     def summary(self) -> str:
