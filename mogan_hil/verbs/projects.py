@@ -110,5 +110,5 @@ def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
         rows = [row[0] for row in paged(session, query, models.Network, page)]
         access = access_of(session, [row.id for row in rows])
     return [
-        NetworkView(row, access[row.id] if call.admin or row.project_id == found.uuid else [found.uuid]) for row in rows
+        NetworkView(row, access[row.id] if call.sees_all or row.project_id == found.uuid else [found.uuid]) for row in rows
     ]
