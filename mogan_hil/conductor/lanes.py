@@ -164,13 +164,17 @@ class Lanes:
                 operations = Operation.due(session, lane, self._settings.batch_size)
             if not operations:
                 return
+            self._begin(lane, [operation for operation in operations if not operation.attempts])
+            # What was interrupted once may have been the cause: it is begun alone, so that no other is to blame again.
+            for operation in operations:
+                if operation.attempts and not self._stopped:
+                    self._begin(lane, [operation])
+
+    def _begin(self, lane: str, operations: Sequence[Operation]) -> None:
+        if operations:
             with self._database.writer() as session:
                 Operation.begin(session, operations, self._me)
-            # What was interrupted once may have been the cause: it is done alone.
-            self._run(lane, [operation for operation in operations if operation.attempts == 1])
-            for operation in operations:
-                if operation.attempts > 1:
-                    self._run(lane, [operation])
+            self._run(lane, operations)
 
     def _run(self, lane: str, operations: Sequence[Operation]) -> None:
         operations = [operation for operation in operations if operation.state == states.Operation.RUNNING]
