@@ -164,10 +164,11 @@ class Lanes:
                 operations = Operation.due(session, lane, self._settings.batch_size)
             if not operations:
                 return
+            again = [operation for operation in operations if operation.attempts]
             self._begin(lane, [operation for operation in operations if not operation.attempts])
             # What was interrupted once may have been the cause: it is begun alone, so that no other is to blame again.
-            for operation in operations:
-                if operation.attempts and not self._stopped:
+            for operation in again:
+                if not self._stopped:
                     self._begin(lane, [operation])
 
     def _begin(self, lane: str, operations: Sequence[Operation]) -> None:
