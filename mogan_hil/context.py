@@ -17,14 +17,14 @@ class RequestContext(context.RequestContext):
         return [role.lower() for role in self.roles or []]
 
     def credentials(self) -> dict[str, Any]:
-        """What policy rules see of the caller."""
-        return {
+        """What policy rules see of the caller. What the caller has not is left out: as None it would match "None"."""
+        known = {
             "user_id": self.user_id,
             "project_id": self.project_id,
-            "roles": self.token_roles,
             "system_scope": self.system_scope,
             "domain_id": self.domain_id,
         }
+        return {"roles": self.token_roles, **{name: value for name, value in known.items() if value is not None}}
 
 
 def system_context(request_id: str | None = None) -> RequestContext:

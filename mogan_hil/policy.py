@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from mogan_hil import conf as service_conf
 from mogan_hil import policies
 from mogan_hil.common import exception
 from mogan_hil.context import RequestContext
+
+#: Seconds for which an answer is remembered: oslo.policy looks at the policy files at every question.
+MEMORY = 1.0
 
 
 class Policy:
@@ -26,6 +30,8 @@ class Policy:
         self.enforcer = policy.Enforcer(conf)
         self.enforcer.register_defaults(policies.list_rules())
         self.enforcer.load_rules()
+        self._since = 0.0
+        self._answers: dict[tuple[object, ...], bool] = {}
 
     def allows(self, context: RequestContext, rule: str, target: Mapping[str, Any]) -> bool:
         """Whether the caller may do this to the target.
@@ -34,7 +40,15 @@ class Policy:
         """
         # What belongs to nobody must not match a caller who acts for no project: both would read "None".
         named = {name: "" if value is None else value for name, value in target.items()}
-        return bool(self.enforcer.authorize(rule, named, context.credentials(), do_raise=False))
+        credentials = context.credentials()
+        question = (rule, *named.items(), *(str(value) for value in credentials.values()))
+        now = time.monotonic()
+        if now - self._since > MEMORY:
+            self._since, self._answers = now, {}
+        answers = self._answers
+        if question not in answers:
+            answers[question] = bool(self.enforcer.authorize(rule, named, credentials, do_raise=False))
+        return answers[question]
 
     def check(self, context: RequestContext, rule: str, target: Mapping[str, Any]) -> None:
         """Refuse what :meth:`allows` does not allow.

@@ -72,6 +72,13 @@ class Api:
         """The same API, called by somebody else."""
         return Api(self._send, user, project)
 
+    def credentials(self) -> dict[str, str]:
+        """The headers that say who calls."""
+        sent = {"Authorization": "Basic " + base64.b64encode(f"{self.user}:{PASSWORD}".encode()).decode()}
+        if self.project is not None:
+            sent["X-Project-Id"] = self.project
+        return sent
+
     def call(
         self, method: str, path: str, body: Any = None, *, status: int | None = None, headers: Mapping[str, str] = {}
     ) -> Any:
@@ -80,10 +87,8 @@ class Api:
         :param status: what must come back; None for any
         :returns: an object with `status`, `headers`, `json` and `text`
         """
-        sent = {"Authorization": "Basic " + base64.b64encode(f"{self.user}:{PASSWORD}".encode()).decode()}
-        if self.project is not None:
-            sent["X-Project-Id"] = self.project
-        answer = self._send(method, path if path.startswith("/") else f"/v1/{path}", body, {**sent, **headers})
+        sent = {**self.credentials(), **headers}
+        answer = self._send(method, path if path.startswith("/") else f"/v1/{path}", body, sent)
         if status is not None and answer.status != status:
             raise Answered(f"{method} {path} answered {answer.status}, not {status}: {answer.text[:2000]}")
         return answer
@@ -246,12 +251,19 @@ class Embedded(fixtures.Fixture):
 
     :param settings: (group, option) to value, besides `SETTINGS`
     :param conductor: whether it works from the start; else `start_conductor` begins
+    :param files: configuration files, for options that only a part of the service registers
     """
 
     def __init__(
-        self, settings: Mapping[tuple[str, str], Any] = {}, *, database: str = "sqlite", conductor: bool = True
+        self,
+        settings: Mapping[tuple[str, str], Any] = {},
+        *,
+        database: str = "sqlite",
+        conductor: bool = True,
+        files: Sequence[Path] = (),
     ) -> None:
         super().__init__()
+        self._files = files
         self._settings = {**SETTINGS, **settings}
         self._kind = database
         self._begin = conductor
@@ -259,7 +271,7 @@ class Embedded(fixtures.Fixture):
     def _setUp(self) -> None:
         self.state_dir = Path(self.useFixture(fixtures.TempDir()).path)
         url = self.useFixture(DatabaseFixture(self._kind)).url
-        self.conf = process.configure(cfg.ConfigOpts(), [], [])
+        self.conf = process.configure(cfg.ConfigOpts(), [], [str(file) for file in self._files])
         self.conf.set_override("connection", url, group="database")
         self.conf.set_override("state_path", str(self.state_dir))
         logging.getLogger("mogan_hil").setLevel(logging.WARNING)

@@ -3,14 +3,14 @@
 
 * `.. state-table:: Operation` - which state may follow which
 * `.. driver-table:: switch` - the installed drivers of a kind and their options
-* `.. api-routes:: nodes` - the routes of a controller, with their parameters and bodies
+* `.. api-routes::` - every route, by controller, with its parameters and body
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from mogan_hil.api import app, openapi
-from mogan_hil.api.expose import routes_of
+from mogan_hil.api.expose import Route, routes_of
 from mogan_hil.common import states
 from mogan_hil.drivers.loader import Drivers
 
@@ -37,7 +37,7 @@ class _Generated(SphinxDirective):
     required_arguments: ClassVar[int] = 1
 
     def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes("\n".join(self.lines(self.arguments[0])), allow_section_headings=True)
+        return self.parse_text_to_nodes("\n".join(self.lines(" ".join(self.arguments))), allow_section_headings=True)
 
     def lines(self, name: str) -> Iterator[str]:
         """The reStructuredText."""
@@ -77,19 +77,27 @@ class DriverTable(_Generated):
 class ApiRoutes(_Generated):
     """See the module."""
 
+    required_arguments = 0
+
     def lines(self, name: str) -> Iterator[str]:
-        module = next(item for item in app.CONTROLLERS if item.__name__.rpartition(".")[2] == name)
-        routes = routes_of(module)
-        paths = openapi.document(routes)["paths"]
-        for route in routes:
-            title = f"{route.method} {route.path.replace(':path}', '}')}"
-            yield from (title, "-" * len(title), "", route.summary, "")
-            operation = paths[route.path.replace(":path}", "}")][route.method.lower()]
-            queries = [(f"``{p['name']}``", _kind(p["schema"])) for p in operation["parameters"] if p["in"] == "query"]
-            if queries:
-                yield from _table(("query", "value"), queries)
-            if "requestBody" in operation:
-                yield from _body(operation["requestBody"]["content"]["application/json"]["schema"])
+        for module in app.CONTROLLERS:
+            title = (inspect.getdoc(module) or module.__name__).partition("\n")[0]
+            yield from ("", title, "=" * len(title), "")
+            yield from _routes(routes_of(module))
+
+
+def _routes(routes: Sequence[Route]) -> Iterator[str]:
+    paths = openapi.document(routes)["paths"]
+    for route in routes:
+        path = route.path.replace(":path}", "}")
+        title = f"{route.method} {path}"
+        yield from (title, "-" * len(title), "", route.summary, "")
+        operation = paths[path][route.method.lower()]
+        queries = [(f"``{p['name']}``", _kind(p["schema"])) for p in operation["parameters"] if p["in"] == "query"]
+        if queries:
+            yield from _table(("query", "value"), queries)
+        if "requestBody" in operation:
+            yield from _body(operation["requestBody"]["content"]["application/json"]["schema"])
 
 
 def _body(schema: Mapping[str, Any]) -> Iterator[str]:

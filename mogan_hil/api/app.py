@@ -113,6 +113,8 @@ class Root:
 
     def _answer(self, route: Route, call: Call, request: Request, parts: Mapping[str, str]) -> Answer:
         arguments: dict[str, Any] = dict(parts)
+        if route.linked:
+            arguments["base"] = self._base(request)
         query = parse_query(request.environ.get("QUERY_STRING", ""), route)
         if route.body is not None:
             arguments["body"] = bodies.parse(route.body, _json(request))

@@ -51,6 +51,7 @@ class Route:
     :param query: the filters that the query string may have
     :param exempt: why a locked instance does not forbid it; None for a route that only reads, or asks for the lock
     :param public: it answers without authentication
+    :param linked: the handler is given `base`, the address that links begin with
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route:
     listing: Listing | None = None
     public: bool = False
     exempt: str | None = None
+    linked: bool = False
 
     @property
     def summary(self) -> str:

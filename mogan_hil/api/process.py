@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pbr.version
 from cheroot import server, wsgi
@@ -20,6 +20,9 @@ from mogan_hil.drivers.loader import Drivers
 from mogan_hil.policy import Policy
 from mogan_hil.rpc.client import Client
 from mogan_hil.verbs.base import Services
+
+if TYPE_CHECKING:
+    from mogan_hil.common.keystone import Projects
 
 #: Connections that may wait to be taken. With cheroot's own 5, a burst of clients waits a second for TCP to try again.
 BACKLOG = 128
@@ -50,7 +53,15 @@ def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[st
 def services(conf: cfg.ConfigOpts, database: Database, drivers: Drivers, client: Client) -> Services:
     """What verbs are given."""
     allocator = drivers.allocator(conf.network.allocator)(conf.network.segments)
-    return Services(conf, database, Policy(conf), drivers, allocator, client)
+    return Services(conf, database, Policy(conf), drivers, allocator, client, _projects(conf))
+
+
+def _projects(conf: cfg.ConfigOpts) -> Projects | None:
+    if conf.auth.strategy != "keystone":
+        return None
+    from mogan_hil.common import keystone  # it takes a while, which the other strategies need not wait for
+
+    return keystone.Projects(conf)
 
 
 def application(conf: cfg.ConfigOpts, client: Client) -> Callable[..., Any]:

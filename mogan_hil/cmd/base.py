@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 
 def check_auth(conf: cfg.ConfigOpts, host: str) -> None:
-    """Refuse to serve without authentication where others can reach it.
+    """Refuse to serve without authentication where others can reach it, or with one that cannot work.
 
     :raises SystemExit: with a message
     """
@@ -18,6 +18,13 @@ def check_auth(conf: cfg.ConfigOpts, host: str) -> None:
             f"Without authentication everyone who reaches {host} is an administrator: "
             "listen on 127.0.0.1, or choose auth local or keystone."
         )
+    if conf.auth.strategy == "keystone":
+        from mogan_hil.common import keystone  # it takes a while, which the other strategies need not wait for
+
+        try:
+            keystone.configure(conf)
+        except keystone.ConfigurationError as error:
+            raise SystemExit(str(error)) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -235,6 +235,13 @@ class DeviceUnavailable(MoganHilError):
     template = "{reason}"
 
 
+class IdentityUnavailable(MoganHilError):
+    status = 503
+    code = "identity.unavailable"
+    title = "Keystone could not be asked"
+    template = "Keystone could not be asked who you are or what you named; try again."
+
+
 class DatabaseBusy(MoganHilError):
     status = 503
     code = "database.busy"

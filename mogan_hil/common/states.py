@@ -36,9 +36,10 @@ class Attachment(StrEnum):
     DETACHING = "detaching"
 
 
+#: An attachment that could not be made is detached, until its port was seen without it.
 ATTACHMENT_NEXT = MappingProxyType(
     {
-        Attachment.ATTACHING: frozenset({Attachment.ACTIVE}),
+        Attachment.ATTACHING: frozenset({Attachment.ACTIVE, Attachment.DETACHING}),
         Attachment.ACTIVE: frozenset({Attachment.DETACHING}),
         Attachment.DETACHING: frozenset({Attachment.ACTIVE}),
     }

@@ -169,19 +169,28 @@ class Lanes:
                 operations = Operation.due(session, lane, self._settings.batch_size)
             if not operations:
                 return
+            again = [operation for operation in operations if operation.attempts]
+            self._begin(lane, [operation for operation in operations if not operation.attempts])
+            # What was interrupted once may have been the cause: it is begun alone, so that no other is to blame again.
+            for operation in again:
+                if not self._stopped:
+                    self._begin(lane, [operation])
+
+    def _begin(self, lane: str, operations: Sequence[Operation]) -> None:
+        if operations:
             with self._database.writer() as session:
                 Operation.begin(session, operations, self._me)
-            self._refuse_locked(lane, [operation for operation in operations if operation.attempts == 1])
-            # What was interrupted once may have been the cause: it is done alone.
-            self._run(lane, [operation for operation in operations if operation.attempts == 1])
-            for operation in operations:
-                if operation.attempts > 1:
-                    self._run(lane, [operation])
+            self._refuse_locked(lane, operations)
+            self._run(lane, operations)
             self._tell_parents(operations)
 
     def _refuse_locked(self, lane: str, operations: Sequence[Operation]) -> None:
         """The lock is asked a second time, before a device is touched: it may have been laid since the verb asked."""
-        bound = [operation for operation in operations if operation.node and not operation.overrides_lock]
+        bound = [
+            operation
+            for operation in operations
+            if operation.node and not operation.overrides_lock and operation.attempts == 1 and operation.result is None
+        ]
         if not bound:
             return
         with self._database.reader() as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import sqlalchemy as sa
 from oslo_config import cfg
 from oslo_log import log
 from sqlalchemy import orm
@@ -172,6 +173,7 @@ class SwitchLane:
         right = _matches(state, wanted.config)
         if not right:
             state = self._attempt(switch, wanted.port.name, PARKED)
+            right = _matches(state, wanted.config)  # nothing else was wanted
         self._end(operation, error, wanted, state, right=right)
 
     def _attempt(self, switch: Switch, port: str, config: PortConfig) -> PortState | None:
@@ -267,8 +269,11 @@ class SwitchLane:
                 port = target.port
                 if name not in wrong and port.in_sync is True and port.status == states.Port.OK:
                     continue
-                if not port.update(session, port.as_seen(), in_sync=port.in_sync):
-                    continue  # somebody has looked since: what was read here is old
+                valid = port.as_seen()
+                if name not in refused:
+                    valid = sa.or_(valid, models.Port.in_sync.is_(True))
+                if not port.update(session, valid, status=port.status):
+                    continue  # what was read here is old: somebody has looked since
                 if name in refused:
                     port_rules.seen_wrong(session, target, seen.get(name), refused[name], parked=False)
                 else:

@@ -100,13 +100,16 @@ class Observer:
         """Returns False if somebody else wrote meanwhile: nothing is written then."""
         port = target.port
         found = port_rules.observed(state)
-        if (found, in_sync) == (port.observed, port.in_sync):
+        news = (found, in_sync) != (port.observed, port.in_sync)
+        if in_sync and not news:
             return True
         with self._database.writer() as session:
             if Operation.open_keys(session, [port.pending_key]):  # it was begun since, and may be what was seen
                 return False
             if not port.update(session, port.as_seen(), observed=found, in_sync=in_sync, observed_at=models.now()):
                 return False
+        if not news:  # written all the same: a heal that is under way must not take it for healed
+            return True
         if in_sync:
             LOG.info("Port %(port)s of switch %(switch)s is right again", {"port": port.name, "switch": switch.name})
             return True

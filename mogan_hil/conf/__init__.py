@@ -13,4 +13,7 @@ GROUPS = (default, api, auth, conductor, network)
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of the service."""
     for group in GROUPS:
+        if shared := getattr(group, "GROUP", None):
+            # oslo.config would share the group's overrides among all objects that the same OptGroup is registered with.
+            conf.register_group(cfg.OptGroup(shared.name, shared.title))
         group.register_opts(conf)

@@ -84,7 +84,12 @@ class Attachment(base.Stored):
 
     @staticmethod
     def move(session: orm.Session, ids: Collection[int], old: states.Attachment, new: states.Attachment) -> None:
-        """Those of these attachments that are in one state go to another."""
+        """Those of these attachments that are in one state go to another.
+
+        :raises ValueError: none goes so
+        """
+        if new not in states.ATTACHMENT_NEXT[old]:
+            raise ValueError(f"no attachment goes from {old} to {new}")
         if ids:
             rows = models.Attachment
             session.execute(sa.update(rows).where(rows.id.in_(ids), rows.status == old).values(status=new))

@@ -43,6 +43,11 @@ class Port(base.Stored):
         """What an operation on this port holds while it is open: its NIC, or itself where nothing is cabled."""
         return port_key(self.uuid, self.nic_id)
 
+    def as_seen(self) -> sa.ColumnElement[bool]:
+        """The condition that nobody has written down since what is on the port."""
+        rows = models.Port
+        return rows.observed_at.is_(None) if self.observed_at is None else rows.observed_at == self.observed_at
+
     @staticmethod
     def attached(session: orm.Session, *where: sa.ColumnElement[bool]) -> list[Attached]:
         """Ports, each as often as it has attachments, and once where it has none."""

@@ -8,5 +8,7 @@ from mogan_hil.policies import base
 LIST = "driver:list"
 
 RULES = [
-    base.rule(LIST, base.ADMIN, "List the installed drivers, their options and capabilities.", ("GET", "/v1/drivers"))
+    base.rule(
+        LIST, base.SITE_READER, "List the installed drivers, their options and capabilities.", ("GET", "/v1/drivers")
+    )
 ]

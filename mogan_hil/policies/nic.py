@@ -17,7 +17,7 @@ RULES = [
     base.rule(GET, base.PROJECT_READER, "Show a NIC.", ("GET", "/v1/nodes/{node}/nics/{nic}")),
     base.rule(
         GET_CABLING,
-        base.ADMIN,
+        base.SITE_READER,
         "See which port a NIC is cabled to.",
         ("GET", "/v1/nodes/{node}"),
         ("GET", "/v1/nodes/{node}/nics"),

@@ -29,7 +29,10 @@ RULES = [
     base.rule(GET, base.PROJECT_READER, "Show a node of a project.", ("GET", "/v1/nodes/{node}")),
     base.rule(GET_FREE, base.ANYBODY, "Show a node that belongs to no project.", ("GET", "/v1/nodes/{node}")),
     base.rule(
-        GET_OBM, base.ADMIN, "See how a node is managed out of band; secrets are masked.", ("GET", "/v1/nodes/{node}")
+        GET_OBM,
+        base.SITE_READER,
+        "See how a node is managed out of band; secrets are masked.",
+        ("GET", "/v1/nodes/{node}"),
     ),
     base.rule(UPDATE, base.ADMIN, "Change a node.", ("PATCH", "/v1/nodes/{node}")),
     base.rule(DELETE, base.ADMIN, "Remove a free node that has no NICs.", ("DELETE", "/v1/nodes/{node}")),

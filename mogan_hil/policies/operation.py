@@ -16,7 +16,7 @@ RULES = [
     base.rule(GET, base.PROJECT_READER, "Show an operation.", ("GET", "/v1/operations/{operation}")),
     base.rule(
         GET_DETAIL,
-        base.ADMIN,
+        base.SITE_READER,
         "See the details of an error that are meant for operators.",
         ("GET", "/v1/operations"),
         ("GET", "/v1/operations/{operation}"),

@@ -15,8 +15,8 @@ REVERT = "port:revert"
 
 RULES = [
     base.rule(CREATE, base.ADMIN, "Register a port; it is parked.", ("POST", "/v1/switches/{switch}/ports")),
-    base.rule(LIST, base.ADMIN, "List the ports of a switch.", ("GET", "/v1/switches/{switch}/ports")),
-    base.rule(GET, base.ADMIN, "Show a port.", ("GET", "/v1/switches/{switch}/ports/{port}")),
+    base.rule(LIST, base.SITE_READER, "List the ports of a switch.", ("GET", "/v1/switches/{switch}/ports")),
+    base.rule(GET, base.SITE_READER, "Show a port.", ("GET", "/v1/switches/{switch}/ports/{port}")),
     base.rule(
         DELETE, base.ADMIN, "Remove a port that nothing is cabled to.", ("DELETE", "/v1/switches/{switch}/ports/{port}")
     ),

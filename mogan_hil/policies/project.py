@@ -14,7 +14,7 @@ LIST_NETWORKS = "project:list_networks"
 
 RULES = [
     base.rule(CREATE, base.ADMIN, "Create a project (auth local).", ("PUT", "/v1/projects/{project}")),
-    base.rule(LIST, base.ADMIN, "List projects.", ("GET", "/v1/projects")),
+    base.rule(LIST, base.SITE_READER, "List projects.", ("GET", "/v1/projects")),
     base.rule(GET, base.PROJECT_READER, "Show a project.", ("GET", "/v1/projects/{project}")),
     base.rule(DELETE, base.ADMIN, "Delete a project that has nothing.", ("DELETE", "/v1/projects/{project}")),
     base.rule(LIST_NODES, base.PROJECT_READER, "List the nodes of a project.", ("GET", "/v1/projects/{project}/nodes")),

@@ -101,7 +101,7 @@ def _usable(session: orm.Session, call: Call, node: Node, ident: str) -> Network
         found = find_network(session, ident, node.project_id, usable, lock="share")
         return Network.get(session, found.uuid, usable)
     except exception.NotFound:
-        if call.admin and Network.find(session, Network.identified(ident)):
+        if call.sees_all and Network.find(session, Network.identified(ident)):
             raise exception.ProjectMismatch(node=node.name, network=ident) from None
         raise
 

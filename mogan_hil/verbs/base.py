@@ -8,10 +8,11 @@ A verb reads as find, authorize, check, write, tell. It takes a :class:`Call` fi
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -20,6 +21,7 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
 from mogan_hil.context import RequestContext
+from mogan_hil.db import models
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.allocator.base import Allocator
 from mogan_hil.drivers.loader import Drivers
@@ -30,6 +32,9 @@ from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import base as base_rules
 from mogan_hil.policy import Policy
 from mogan_hil.rpc.client import Client
+
+if TYPE_CHECKING:
+    from mogan_hil.common.keystone import Projects
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,7 +48,10 @@ Project = project_objects.Project
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a process has, made once at its start."""
+    """What a process has, made once at its start.
+
+    :param projects: Keystone's, None where projects are made here
+    """
 
     conf: cfg.ConfigOpts
     database: Database
@@ -51,6 +59,7 @@ class Services:
     drivers: Drivers
     allocator: Allocator
     client: Client
+    projects: Projects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +88,9 @@ class Call:
         return self.services.policy.allows(self.context, rule, {"project_id": project_id, **target})
 
     @property
-    def admin(self) -> bool:
+    def sees_all(self) -> bool:
         """Whether the caller sees every project's things."""
-        return self.allows("admin")
+        return self.allows("site_reader")
 
     @property
     def overrides_lock(self) -> bool:
@@ -107,10 +116,35 @@ _again = db_retry.wrap_db_retry(
 )
 
 
+class _UnknownProject(Exception):
+    """A project of Keystone's that is named here for the first time."""
+
+    def __init__(self, call: Call, ident: str) -> None:
+        self.call = call
+        self.ident = ident
+
+
 def writes(verb: Callable[P, R]) -> Callable[P, R]:
-    """Mark a verb that writes: it is run again after a deadlock."""
-    wrapped: Callable[P, R] = _again(verb)
+    """Mark a verb that writes: it is run again after a deadlock, and after a project was looked up in Keystone."""
+    again: Callable[P, R] = _again(verb)
+
+    @functools.wraps(verb)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        while True:
+            try:
+                return again(*args, **kwargs)
+            except _UnknownProject as unknown:  # here, where no transaction waits for Keystone
+                _look_up(unknown.call, unknown.ident)
+
     return wrapped
+
+
+def _look_up(call: Call, ident: str) -> None:
+    projects = call.services.projects
+    if projects is None or not projects.exists(ident, call.context.auth_token):
+        raise exception.NotFound(kind="project", name=ident)
+    with call.writer() as session:
+        Project.ensure(session, ident)
 
 
 def visible_node(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Node:
@@ -123,14 +157,16 @@ def visible_node(session: orm.Session, call: Call, ident: str, lock: Lock = None
 
 def nodes_seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
     """The conditions for nodes that the caller may see."""
-    if call.admin:
+    if call.sees_all:
         return []
     column = Node.MODEL.project_id
     return [sa.or_(column.is_(None), column == call.project_id)]
 
 
 def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
-    """The id of the project that is meant, the caller's own if none is named. It is written down if Keystone knows it.
+    """The id of the project that is meant, the caller's own if none is named. One of Keystone's is written down.
+
+    For verbs that are marked with :func:`writes`, which ask Keystone for a project that is not known here.
 
     :raises exception.NotFound: there is no such project
     :raises exception.BadField: none is named and the caller's token is for none; or it cannot be an id of Keystone's
@@ -146,6 +182,10 @@ def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
         raise exception.BadField(field="project_id", reason="it is no id of a project")
     if call.services.conf.auth.strategy == "none" and (known := Project.find(session, Project.identified(ident))):
         return known[0].uuid  # perhaps made while there were local users
+    if ident != own and call.services.conf.auth.strategy == "keystone":
+        if not Project.find(session, models.Project.uuid == ident):
+            raise _UnknownProject(call, ident)
+        return ident
     Project.ensure(session, ident)
     return ident
 

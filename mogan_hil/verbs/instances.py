@@ -72,7 +72,7 @@ def _query() -> Any:
 
 
 def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
-    return [] if call.admin else [models.Instance.project_id == (call.project_id or "")]
+    return [] if call.sees_all else [models.Instance.project_id == (call.project_id or "")]
 
 
 def visible_instance(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Instance:

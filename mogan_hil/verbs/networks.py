@@ -79,7 +79,7 @@ def find_network(
 
 
 def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
-    return [] if call.admin else [usable_by(call.project_id)]
+    return [] if call.sees_all else [usable_by(call.project_id)]
 
 
 def visible_network(session: orm.Session, call: Call, ident: str, lock: Lock = None) -> Network:
@@ -194,7 +194,7 @@ def list_(
     with call.reader() as session:
         rows = [row[0] for row in paged(session, query, networks, page)]
         access = access_of(session, [row.id for row in rows])
-    admin = call.admin
+    admin = call.sees_all
     return [NetworkView(row, _shown_access(call, row, access[row.id], admin)) for row in rows]
 
 
@@ -318,7 +318,7 @@ def attachments(call: Call, ident: str, page: Page) -> Sequence[Member]:
     with call.reader() as session:
         network = visible_network(session, call, ident)
         query = _members(network.id)
-        if not (call.admin or (network.project_id is not None and network.project_id == call.project_id)):
+        if not (call.sees_all or (network.project_id is not None and network.project_id == call.project_id)):
             query = query.where(models.Node.project_id == call.project_id)
         return [Member(*row) for row in paged(session, query, models.Attachment, page)]
 

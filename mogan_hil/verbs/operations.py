@@ -28,7 +28,7 @@ def list_(call: Call, page: Page, filters: dict[str, str], parent: str | None = 
     call.check(rules.LIST)
     rows = models.Operation
     query = sa.select(rows)
-    if not call.admin:
+    if not call.sees_all:
         query = query.where(rows.project_id == call.project_id)
     for name, value in filters.items():
         query = query.where(getattr(rows, name) == value)

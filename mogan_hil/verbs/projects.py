@@ -29,6 +29,20 @@ def _visible(session: orm.Session, call: Call, ident: str, rule: str) -> Project
 
 
 @writes
+def _ident(call: Call, ident: str) -> str:
+    """The id of the caller's own project, where that is meant and Keystone's; it is written down if it is not yet."""
+    own = call.project_id
+    if call.services.projects is None or own is None or ident not in (own, call.context.project_name):
+        return ident
+    with call.reader() as session:
+        if Project.find(session, models.Project.uuid == own):
+            return own
+    with call.writer() as session:
+        Project.ensure(session, own)
+    return own
+
+
+@writes
 def create(call: Call, name: str) -> tuple[Project, bool]:
     """Create a project, or find it there already.
 
@@ -59,6 +73,7 @@ def get(call: Call, ident: str) -> Project:
 
     :raises exception.NotFound: there is none, or it is not the caller's
     """
+    ident = _ident(call, ident)
     with call.reader() as session:
         return _visible(session, call, ident, rules.GET)
 
@@ -90,6 +105,7 @@ def nodes(call: Call, ident: str, page: Page) -> Sequence[models.Node]:
 
     :raises exception.NotFound: there is no such project, or it is not the caller's
     """
+    ident = _ident(call, ident)
     with call.reader() as session:
         found = _visible(session, call, ident, rules.LIST_NODES)
         query = sa.select(models.Node).where(models.Node.project_id == found.uuid)
@@ -101,6 +117,7 @@ def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
 
     :raises exception.NotFound: there is no such project, or it is not the caller's
     """
+    ident = _ident(call, ident)
     with call.reader() as session:
         found = _visible(session, call, ident, rules.LIST_NETWORKS)
         granted = sa.exists().where(
@@ -110,5 +127,6 @@ def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
         rows = [row[0] for row in paged(session, query, models.Network, page)]
         access = access_of(session, [row.id for row in rows])
     return [
-        NetworkView(row, access[row.id] if call.admin or row.project_id == found.uuid else [found.uuid]) for row in rows
+        NetworkView(row, access[row.id] if call.sees_all or row.project_id == found.uuid else [found.uuid])
+        for row in rows
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import fixtures
 import testtools
 
-from mogan_hil.drivers.switch.base import PortConfig, PortState
+from mogan_hil.drivers.switch.base import PortConfig
 from mogan_hil.drivers.switch.openvswitch import columns_of
 from tests import openvswitch, service
 
@@ -18,8 +18,8 @@ from tests import openvswitch, service
 MISSING = openvswitch.missing()
 
 SWITCH = "ovs"
-PARKED = {"native": None, "tagged": "4095", "enabled": False}
-CLOSED = PortState(enabled=False)
+#: What is observed of a parked port.
+PARKED = {"native": None, "tagged": "", "enabled": False}
 
 
 def register(admin: service.Api, switch: openvswitch.OpenVSwitch) -> None:

@@ -9,25 +9,31 @@ from mogan_hil.api import version
 from mogan_hil.api.expose import route
 from mogan_hil.verbs.base import Call
 
-V1 = {
-    "id": "v1",
-    "status": "CURRENT",
-    "min_version": f"1.{version.LOWEST}",
-    "version": f"1.{version.HIGHEST}",
-    "links": [{"rel": "self", "href": "/v1"}, {"rel": "describedby", "href": "/v1/openapi.json"}],
-}
+
+def _v1(base: str) -> dict[str, Any]:
+    # Links are whole addresses, as clients of OpenStack want them, also where the service is below some path.
+    return {
+        "id": "v1",
+        "status": "CURRENT",
+        "min_version": f"1.{version.LOWEST}",
+        "version": f"1.{version.HIGHEST}",
+        "links": [
+            {"rel": "self", "href": f"{base}/v1"},
+            {"rel": "describedby", "href": f"{base}/v1/openapi.json", "type": "application/json"},
+        ],
+    }
 
 
-@route("GET", "/", public=True)
-def versions(_call: Call) -> dict[str, Any]:
+@route("GET", "/", public=True, linked=True)
+def versions(_call: Call, base: str) -> dict[str, Any]:
     """List the versions of the API."""
-    return {"versions": [V1]}
+    return {"versions": [_v1(base)]}
 
 
-@route("GET", "/v1", public=True)
-def v1(_call: Call) -> dict[str, Any]:
+@route("GET", "/v1", public=True, linked=True)
+def v1(_call: Call, base: str) -> dict[str, Any]:
     """Show version 1 of the API."""
-    return {"version": V1}
+    return {"version": _v1(base)}
 
 
 @route("GET", "/v1/openapi.json", public=True)

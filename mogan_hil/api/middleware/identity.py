@@ -6,7 +6,7 @@ https://docs.openstack.org/keystonemiddleware/latest/middlewarearchitecture.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 _OURS = (
@@ -24,9 +24,9 @@ _OURS = (
 )
 
 
-def strip(environ: dict[str, Any]) -> None:
-    """Forget whatever a client says of its own identity."""
-    for name in [name for name in environ if name.startswith(_OURS)]:
+def strip(environ: dict[str, Any], keep: Collection[str] = ()) -> None:
+    """Forget whatever a client says of its own identity, but for the headers to keep."""
+    for name in [name for name in environ if name.startswith(_OURS) and name not in keep]:
         del environ[name]
 
 

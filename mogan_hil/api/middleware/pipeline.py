@@ -36,13 +36,24 @@ def _healthcheck(app: WsgiApp, services: Services) -> WsgiApp:
     return at_its_path
 
 
+def _cors(app: WsgiApp, services: Services) -> WsgiApp:
+    # A browser may read an error only if it has the headers too: so it has to be an answer before it comes here.
+    for_browsers = cors.CORS(FaultWrapper(app), services.conf)
+
+    def by_origin(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        inner = for_browsers if "HTTP_ORIGIN" in environ else app
+        return inner(environ, start_response)
+
+    return by_origin
+
+
 #: Each takes what is within it and the services.
 PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
     lambda app, services: request_id.RequestId(app),  # first: everything that follows can name the request
     lambda app, services: FaultWrapper(app),  # what goes wrong in any of those below becomes an answer
     lambda app, services: RequestLog(app),  # within the faults, for the status; it times all that is below
     lambda app, services: sizelimit.RequestBodySizeLimiter(app, services.conf),
-    lambda app, services: cors.CORS(app, services.conf),  # before authentication: a preflight has no credentials
+    _cors,  # before authentication: a preflight has no credentials
     _healthcheck,
     _authentication,
 )

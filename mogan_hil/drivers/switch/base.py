@@ -103,6 +103,7 @@ class SwitchDriver(Driver, abc.ABC):
 
     :param options: the switch's options, valid by `options_schema`, secrets included
     :param environment: see :class:`~mogan_hil.drivers.base.Environment`
+
     The constructor does no input or output: a switch that is down makes the first call fail, not the object.
     """
 

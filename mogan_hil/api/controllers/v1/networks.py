@@ -132,7 +132,7 @@ def isolation(call: Call, network: str) -> dict[str, Any]:
 
 
 def _carrier_view(call: Call, item: Carrier) -> dict[str, Any]:
-    shown = item.node is not None and (item.expected or call.admin or item.node.project_id == call.project_id)
+    shown = item.node is not None and (item.expected or call.sees_all or item.node.project_id == call.project_id)
     return {
         "switch": item.switch.name,
         "port": item.port.name,

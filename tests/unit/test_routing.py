@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a path to a route."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote_to_bytes
+
+import testtools
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mogan_hil.api.app import all_routes
+from mogan_hil.api.expose import Route
+from mogan_hil.api.routing import Router, sent_path
+from mogan_hil.common import exception
+
+ROUTER = Router(all_routes())
+PORT = "/v1/switches/{switch}/ports/{port:path}"
+PARTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n"), min_size=1).filter(
+    lambda text: text not in (".", "..")
+)
+
+
+def _environ(raw: str, *, keeps: str | None = "REQUEST_URI", cheroot: bool = False) -> dict[str, str]:
+    """What a server makes of a path that was sent."""
+    if cheroot:  # it leaves %2F as it is
+        decoded = b"%2F".join(unquote_to_bytes(part) for part in raw.replace("%2f", "%2F").split("%2F"))
+    else:
+        decoded = unquote_to_bytes(raw)
+    found = {"PATH_INFO": decoded.decode("latin-1")}
+    return {**found, keeps: raw} if keeps else found
+
+
+class TestSentPath(testtools.TestCase):
+    """Parts of a path come back, whatever is in them."""
+
+    @given(PARTS, PARTS)
+    @example("s", "gi1/0/1")
+    @example("s", "x/nic")
+    @example("a/b", "c/revert")
+    @example("%", "%2F")
+    def test_parts_come_back(self, switch: str, port: str) -> None:
+        raw = f"/v1/switches/{quote(switch, safe='')}/ports/{quote(port, safe='')}"
+        for keeps in ("REQUEST_URI", "RAW_URI"):
+            route, parts = ROUTER.match("GET", sent_path(_environ(raw, keeps=keeps)))
+            self.assertEqual((PORT, switch, port), (route.path, parts["switch"], parts["port"]))
+            route, parts = ROUTER.match("PUT", sent_path(_environ(raw + "/nic", keeps=keeps)))
+            self.assertEqual((PORT + "/nic", switch, port), (route.path, parts["switch"], parts["port"]))
+
+    @given(PARTS.filter(lambda text: "%2f" not in text.lower()))
+    @example("gi1/0/1")
+    def test_behind_cheroot(self, port: str) -> None:
+        raw = f"/v1/switches/s/ports/{quote(port, safe='')}"
+        _, parts = ROUTER.match("GET", sent_path(_environ(raw, cheroot=True)))
+        self.assertEqual(port, parts["port"])
+
+    def test_behind_a_server_that_keeps_nothing(self) -> None:
+        _, parts = ROUTER.match("GET", sent_path(_environ("/v1/switches/s/ports/gi1%2F0%2F1", keeps=None)))
+        self.assertEqual("gi1/0/1", parts["port"])
+
+    def test_below_a_prefix(self) -> None:
+        environ = {"SCRIPT_NAME": "/hil/api", **_environ("/v1/switches/s/ports/a%2Fnic")}
+        environ["REQUEST_URI"] = "/hil/api/v1/switches/s/ports/a%2Fnic?x=%2F"
+        self.assertEqual("a/nic", ROUTER.match("GET", sent_path(environ))[1]["port"])
+
+    def test_a_proxy_that_rewrites(self) -> None:
+        """Then only what the server decoded counts."""
+        environ = {"PATH_INFO": "/v1/nodes/n1", "REQUEST_URI": "/other%2Fpath"}
+        self.assertEqual("/v1/nodes/n1", sent_path(environ))
+
+    def test_refused(self) -> None:
+        for path in ("\xff", "/v1/\xed\xa0\x80", "/v1/a\0", "/v1/a\nb"):
+            self.assertRaises(exception.BadRequest, sent_path, {"PATH_INFO": path})
+
+    @given(st.text(st.characters(max_codepoint=255)), st.text())
+    @example("/x", "//[%2f")
+    @example("/x", "http://[::1%2f")
+    def test_any_path_is_answered(self, path: str, raw: str) -> None:
+        try:
+            ROUTER.match("GET", sent_path({"PATH_INFO": path, "REQUEST_URI": raw}))
+        except exception.MoganHilError as error:
+            self.assertIn(error.status, (400, 404, 405))
+
+
+class TestRouter(testtools.TestCase):
+    """Which route answers."""
+
+    def test_every_route_finds_itself(self) -> None:
+        for route in ROUTER.routes:
+            path = route.path.replace("{port:path}", "a/b").replace("{", "").replace("}", "")
+            self.assertIs(route, ROUTER.match(route.method, path)[0])
+            self.assertIs(route, ROUTER.match(route.method, path + "/")[0])
+
+    def test_head_is_get(self) -> None:
+        self.assertEqual("GET", ROUTER.match("HEAD", "/v1/nodes")[0].method)
+
+    def test_another_method(self) -> None:
+        error = self.assertRaises(exception.MethodNotAllowed, ROUTER.match, "PATCH", "/v1/nodes")
+        self.assertEqual(("GET", "POST"), error.allowed)
+
+    def test_nothing(self) -> None:
+        for path in ("/v2", "/v1/nodes/a/b/c/d/e", "/v1/switches/a/b", "v1", "/v1//nodes"):
+            self.assertRaises(exception.RouteNotFound, ROUTER.match, "GET", path)
+
+    def test_no_route_twice(self) -> None:
+        routes = [Route("GET", "/x", print), Route("GET", "/x", print)]
+        self.assertRaises(ValueError, Router, routes)
