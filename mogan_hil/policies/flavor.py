@@ -19,7 +19,9 @@ ONE = "/v1/flavors/{flavor}"
 RULES = [
     base.rule(CREATE, base.ADMIN, "Create a flavor.", ("POST", "/v1/flavors")),
     base.rule(LIST, base.ANYBODY, "List the flavors that the own project may use.", ("GET", "/v1/flavors")),
-    base.rule(LIST_ALL, base.ADMIN, "See every flavor, and who may use it.", ("GET", "/v1/flavors"), ("GET", ONE)),
+    base.rule(
+        LIST_ALL, base.SITE_READER, "See every flavor, and who may use it.", ("GET", "/v1/flavors"), ("GET", ONE)
+    ),
     base.rule(GET, base.ANYBODY, "Show a flavor that the own project may use.", ("GET", ONE)),
     base.rule(UPDATE, base.ADMIN, "Change a flavor.", ("PATCH", ONE)),
     base.rule(DELETE, base.ADMIN, "Delete a flavor that no instance has.", ("DELETE", ONE)),

@@ -46,6 +46,9 @@ PARTS: Mapping[str, str] = {
     "user": "red-member",
     "operation": "OPERATION",
     "label": "shelf",
+    "instance": "i1",
+    "flavor": "metal",
+    "attachment": "ATTACHMENT",
 }
 
 #: A new route has to be added here, or the tests that walk the routes fail.
@@ -108,6 +111,28 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ),
     ("GET", "/v1/networks/{network}/attachments"): Example(),
     ("GET", "/v1/networks/{network}/isolation"): Example(),
+    ("POST", "/v1/instances"): Example(202, {"name": "new", "project_id": "red", "node": "n2"}),
+    ("GET", "/v1/instances"): Example(),
+    ("GET", "/v1/instances/{instance}"): Example(),
+    ("PATCH", "/v1/instances/{instance}"): Example(200, {"description": "new"}),
+    ("DELETE", "/v1/instances/{instance}"): Example(202),
+    ("PUT", "/v1/instances/{instance}/lock"): Example(202, {"target": True, "reason": "mine"}),
+    ("PUT", "/v1/instances/{instance}/power"): Example(202, {"target": "off"}),
+    ("PUT", "/v1/instances/{instance}/rebuild"): Example(202, {"boot_device": "pxe"}),
+    ("GET", "/v1/instances/{instance}/interfaces"): Example(),
+    ("POST", "/v1/instances/{instance}/interfaces"): Example(
+        202, {"network": "red-idle", "nic": "eth0", "channel": "TAGGED-IDLE"}
+    ),
+    ("DELETE", "/v1/instances/{instance}/interfaces/{attachment}"): Example(202),
+    ("POST", "/v1/instances/adopt"): Example(201, {"name": "new", "node": "n3"}),
+    ("POST", "/v1/instances/{instance}/release"): Example(204),
+    ("POST", "/v1/flavors"): Example(201, {"name": "new", "resource_class": "baremetal", "traits": ["GPU"]}),
+    ("GET", "/v1/flavors"): Example(),
+    ("GET", "/v1/flavors/{flavor}"): Example(),
+    ("PATCH", "/v1/flavors/{flavor}"): Example(200, {"description": "new"}),
+    ("DELETE", "/v1/flavors/{flavor}"): Example(204),
+    ("PUT", "/v1/flavors/{flavor}/access/{project}"): Example(204, None, {"project": "green"}),
+    ("DELETE", "/v1/flavors/{flavor}/access/{project}"): Example(204),
     ("GET", "/v1/projects"): Example(),
     ("PUT", "/v1/projects/{project}"): Example(201, None, {"project": "new"}),
     ("GET", "/v1/projects/{project}"): Example(),
@@ -182,7 +207,15 @@ class World(fixtures.Fixture):
         self.red.put("networks/red-idle/access/green", status=204)
         self.operation = self.red.attach("n1", "red-net")["uuid"]
         self.blue.attach("b1", "blue-net")
-        self.words = {"OPERATION": self.operation, "TAGGED-IDLE": self.networks["red-idle"]["channels"][1]}
+        admin.post("instances/adopt", {"name": "i1", "node": "n1"})
+        admin.post("flavors", {"name": "metal", "resource_class": "baremetal", "public": False})
+        admin.put("flavors/metal/access/red", status=204)
+        attachment = admin.get("instances/i1/interfaces")["interfaces"][0]["uuid"]
+        self.words = {
+            "ATTACHMENT": attachment,
+            "OPERATION": self.operation,
+            "TAGGED-IDLE": self.networks["red-idle"]["channels"][1],
+        }
 
     def path(self, route: Route, parts: Mapping[str, str] = {}, *, raw: Mapping[str, str] = {}) -> str:
         """The path of a route's example.

@@ -85,6 +85,8 @@ class TestStatements(base.WorldTestCase):
                 pooled=True,
                 channels=["vlan/native"],
             ),
+            models.Flavor(name=f"f{number}", resource_class="baremetal"),
+            models.Instance(name=f"instance{number}", project_id=project, status="active"),
             models.Project(name=f"p{number}"),
             models.User(name=f"u{number}", password_hash="-"),
             models.Operation(verb="attach", lane="switch:x", state="done", project_id=project, uuid=str(uuid.uuid4())),

@@ -29,6 +29,8 @@ CALLERS = {
 #: token for the system (S); another service (s); somebody without a role (n).
 TABLE = {
     "A": """
+        flavor: create update delete grant revoke
+        instance: adopt release
         network: create_special update_public
         nic: create delete
         node: create update delete set_metadata delete_metadata
@@ -39,6 +41,7 @@ TABLE = {
     """,
     "AS": """
         driver: list
+        flavor: list_all
         nic: get_cabling
         node: get_obm
         operation: get_detail
@@ -49,12 +52,14 @@ TABLE = {
     """,
     "AM": """
         attachment: create delete
+        instance: create update delete power rebuild lock unlock attach_interface detach_interface
         network: create update delete grant revoke renounce
         node: claim release
         obm: set_power set_boot_device enable
     """,
     "AMRS": """
         attachment: list
+        instance: get list_interfaces
         network: get_access get_isolation
         nic: list get
         node: get get_metadata
@@ -63,6 +68,8 @@ TABLE = {
         project: get list_nodes list_networks
     """,
     "AMRmrS": """
+        flavor: list get
+        instance: list
         network: list get list_attachments
         node: list get_free
         operation: list
@@ -93,7 +100,7 @@ class TestPolicy(testtools.TestCase):
         self.assertEqual(set(expected()), {rule.name for rule in policies.list_rules() if ":" in rule.name})
 
     def test_the_table(self) -> None:
-        target = {"project_id": OWN, "access_project_id": OWN}
+        target = {"project_id": OWN, "access_project_id": OWN, "locked_by": "nobody"}
         for rule, callers in expected().items():
             allowed = "".join(name for name, caller in CALLERS.items() if self.policy.allows(caller, rule, target))
             self.assertEqual(callers, allowed, rule)
@@ -103,7 +110,21 @@ class TestPolicy(testtools.TestCase):
         lost = RequestContext(roles=["member"], project_id=None)
         for rule, callers in expected().items():
             if "m" not in callers:
-                self.assertFalse(self.policy.allows(lost, rule, {"project_id": None, "access_project_id": None}), rule)
+                self.assertFalse(
+                    self.policy.allows(
+                        lost, rule, {"project_id": None, "access_project_id": None, "locked_by": "nobody"}
+                    ),
+                    rule,
+                )
+
+    def test_the_lock(self) -> None:
+        """Each holder, and who may change what is locked, and who may lift the lock."""
+        for holder, writable, unlock in (("nobody", "AMR", "AM"), ("owner", "A", "AM"), ("admin", "A", "A")):
+            target = {"project_id": OWN, "locked_by": holder}
+            for rule, callers in (("instance_writable", writable), ("instance:unlock", unlock)):
+                own = {name: caller for name, caller in CALLERS.items() if name in "AMR"}
+                allowed = "".join(name for name, caller in own.items() if self.policy.allows(caller, rule, target))
+                self.assertEqual(callers, allowed, (rule, holder))
 
     def test_roles_in_any_case(self) -> None:
         self.assertTrue(self.policy.allows(RequestContext(roles=["Admin"]), "switch:create", {"project_id": None}))
