@@ -161,15 +161,31 @@ class OpenVSwitch(fixtures.Fixture):
 
     def get_port(self, port: str) -> dict[str, str]:
         """The VLAN columns of a port, as ovs-vsctl prints them."""
+        return self.get_ports([port])[port]
+
+    def get_ports(self, ports: Collection[str]) -> dict[str, dict[str, str]]:
+        """The same for several ports, as they are at one moment."""
         columns = ("vlan_mode", "tag", "trunks", "cvlans", "protected", "other_config")
-        return dict(zip(columns, self.vsctl("get", "port", port, *columns).splitlines(), strict=True))
+        found = iter(self.vsctl(*_each("get", "port", ports, *columns)).splitlines())
+        return {port: {column: next(found) for column in columns} for port in ports}
 
     def add_dummy_port(self) -> str:
         """A port without a host behind it."""
-        port = unique("d")
-        run("ip", "-n", self.namespace, "link", "add", port, "type", "veth", "peer", "name", port + "x")
-        self.vsctl("add-port", self.bridge, port)
-        return port
+        return self.add_dummy_ports(1)[0]
+
+    def add_dummy_ports(self, count: int) -> list[str]:
+        """Ports without hosts behind them."""
+        ports = [unique("d") for _ in range(count)]
+        batch = self.directory / "ports"
+        batch.write_text("".join(f"link add {port} type veth peer name {port}x\n" for port in ports))
+        run("ip", "-n", self.namespace, "-batch", str(batch))
+        self.vsctl(*_each("add-port", self.bridge, ports))
+        return ports
+
+
+def _each(verb: str, what: str, ports: Collection[str], *rest: str) -> list[str]:
+    """One ovs-vsctl command a port, in one transaction."""
+    return [word for port in ports for word in ("--", verb, what, port, *rest)]
 
 
 class Received(NamedTuple):

@@ -38,7 +38,8 @@ class Rounds:
         self._lanes = lanes
         self._observer = observer
         self._watchers = watchers
-        self._mends: dict[str, tuple[float, float]] = {}
+        #: By switch and port: seconds until the try after the next, and when the next may be.
+        self._mends: dict[str, dict[str, tuple[float, float]]] = {}
         self._known: set[str] = set()
         self._news = threading.Event()
         self._stopped = False
@@ -93,11 +94,14 @@ class Rounds:
         rows = models.Port
         with self._database.reader() as session:
             broken = Port.find(session, rows.switch_id == switch.id, rows.status == states.Port.ERROR)
+        before = self._mends.get(switch.uuid, {})
+        tries = {port.uuid: before.get(port.uuid, (self._settings.poll_interval, 0.0)) for port in broken}
+        self._mends[switch.uuid] = tries  # one that was mended begins anew, should it fail again
         for port in broken:
-            delay, after = self._mends.get(port.uuid, (self._settings.poll_interval, 0.0))
+            delay, after = tries[port.uuid]
             if time.monotonic() < after:
                 continue
-            self._mends[port.uuid] = (min(delay * 2, LONGEST_MEND), time.monotonic() + delay)
+            tries[port.uuid] = (min(delay * 2, LONGEST_MEND), time.monotonic() + delay)
             payload: dict[str, object] = {"port_uuid": port.uuid, "port": port.name, "switch": switch.name}
             with self._database.writer() as session:
                 written = system_operation(session, switch, "port_mend", port.pending_key, payload)

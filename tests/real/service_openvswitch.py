@@ -87,9 +87,14 @@ class ServiceTestCase(testtools.TestCase):
 
     def assert_columns(self, port: str, config: PortConfig) -> None:
         """The port is so on the switch, column by column."""
-        found = self.switch.get_port(port)
-        found.pop("other_config")
-        self.assertEqual(expected_columns(config), found)
+        self.assert_all_columns({port: config})
+
+    def assert_all_columns(self, ports: Mapping[str, PortConfig]) -> None:
+        """The same for several ports."""
+        found = self.switch.get_ports(ports)
+        for columns in found.values():
+            columns.pop("other_config")
+        self.assertEqual({port: expected_columns(config) for port, config in ports.items()}, found)
 
     def assert_eventually(self, what: Callable[[], bool], seconds: float, message: str = "") -> float:
         """Something becomes so in time. Returns after how many seconds."""

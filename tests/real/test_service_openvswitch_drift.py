@@ -155,7 +155,7 @@ class TestDrift(DriftTestCase):
         self.switch.start_server()
         self.switch.vsctl("--no-wait", "set", "port", self.name, f"tag={self.other}", "--", "del-port", second)
         self.assert_eventually(lambda: self.in_sync() is False and self.in_sync(second) is False, 4)
-        self.assertEqual(None, self.port(second)["observed"])
+        self.assertIsNone(self.port(second)["observed"])
         self.heal("error")
         self.assertIs(True, self.in_sync())
         # And the watch works as before.
@@ -298,7 +298,7 @@ class TestVerified(DriftTestCase):
     def test_somebody_changes_it_all_the_time(self) -> None:
         ended = []
         with self.somebody():
-            for _ in range(40):
+            for _ in range(25):
                 self.reads.clear()
                 operation = self.red.attach("n1", "mine", state=None)
                 ended.append(operation["state"])
