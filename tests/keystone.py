@@ -42,6 +42,7 @@ class Directory(fixtures.Fixture):
     """Everything of it is gone at the end.
 
     :ivar projects: name to id of `red`, `blue` and `service`; their names in Keystone are longer
+    :ivar region: where :meth:`register` puts the service, apart from what other tests put there
     """
 
     def _setUp(self) -> None:
@@ -68,6 +69,7 @@ class Directory(fixtures.Fixture):
         for name, role in SYSTEM_ROLES.items():
             self._root.put(f"/system/users/{self.users[name]}/roles/{roles[role]}")
         self._root.put(f"/domains/default/users/{self.users['domain-admin']}/roles/{roles['admin']}")
+        self.region = str(self._make("region", id=self.name("region"))["id"])
         self._sessions: dict[str, ksa_session.Session] = {}
 
     def name(self, name: str) -> str:
@@ -79,12 +81,17 @@ class Directory(fixtures.Fixture):
         self.addCleanup(self._root.delete, f"/{kind}s/{made['id']}", raise_exc=False)
         return made
 
-    def register(self, url: str) -> None:
-        """Put the service into the catalog."""
+    def register(self, url: str) -> str:
+        """Put the service into the catalog, in a region of its own; returns the id of its entry."""
         made = self._make("service", type=SERVICE_TYPE, name="mogan_hil")
         for interface in ("public", "internal", "admin"):
-            values = {"service_id": made["id"], "interface": interface, "url": url, "region_id": "RegionOne"}
+            values = {"service_id": made["id"], "interface": interface, "url": url, "region_id": self.region}
             self._make("endpoint", **values)
+        return str(made["id"])
+
+    def unregister(self, service_id: str) -> None:
+        """Take the service out of the catalog."""
+        self._root.delete(f"/services/{service_id}")
 
     def new_project(self) -> str:
         """A further project; returns its id."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from oslo_log import log
 
+from mogan_hil.context import RequestContext
+
 LOG = log.getLogger(__name__)
 
 
@@ -20,6 +22,8 @@ class RequestLog:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         began = time.monotonic()
+        # For the log of what comes before the caller is known; else it has the request that the thread had before.
+        RequestContext(request_id=environ.get("openstack.request_id"))
         status = ["500"]
 
         def start(line: str, headers: Any, exc_info: Any = None) -> Any:
