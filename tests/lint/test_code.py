@@ -18,11 +18,15 @@ MAX_FILE = 400
 MAX_FUNCTION = 60
 
 #: What authorizes, by itself or because it looks only among what the caller may see.
-AUTHORIZES = {"check", "allows", "admin", "visible_node", "visible_network"}
+AUTHORIZES = {"check", "allows", "admin", "visible_node", "visible_network", "visible_instance"}
 #: Verbs' helpers that other verbs call after they have authorized.
 HELPERS = {
     "attachments": {"attach", "detach"},
     "base": {"nodes_seen_by", "visible_node", "resolve_project", "journal"},
+    "claims": {"wire_node"},
+    "instances": {"begin", "visible_instance"},
+    "flavors": {"visible_flavor"},
+    "locks": {"check_instance", "check_node", "check_nodes"},
     "networks": {"visible_network"},
     "switches": {"check_physical_network"},
 }

@@ -12,7 +12,7 @@ from mogan_hil.api.expose import Answer, Listing, Page, accepted, created, opera
 from mogan_hil.api.types import PROJECT, Base, Choice, Flag, Name, Number, Ref, Text, attribute
 from mogan_hil.common import exception, states
 from mogan_hil.objects.instance import locked_by
-from mogan_hil.verbs import claims, instances
+from mogan_hil.verbs import builds, claims, instances
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.instances import InstanceView
 
@@ -94,7 +94,7 @@ def create(call: Call, body: dict[str, Any]) -> Answer:
     highest = body.get("max_count", lowest)
     if lowest > highest:
         raise exception.BadField(field="min_count", reason="it must not be more than max_count")
-    wanted = instances.Wanted(
+    wanted = builds.Wanted(
         name=body["name"],
         description=body.get("description", ""),
         flavor=body.get("flavor"),
@@ -102,7 +102,7 @@ def create(call: Call, body: dict[str, Any]) -> Answer:
         wires=[claims.Wire(**wire) for wire in body.get("networks", [])],
         boot_device=body.get("boot_device"),
     )
-    found, operations = instances.create(call, wanted, body.get("project_id"), lowest, highest)
+    found, operations = builds.create(call, wanted, body.get("project_id"), lowest, highest)
     shown = [
         {"uuid": instance.uuid, "name": instance.name, "status": instance.status, "operation": operation}
         for instance, operation in zip(found, operation_views(call, operations), strict=True)
