@@ -198,7 +198,7 @@ def _change(call: Call, ident: str, rule: str, event: states.Event, verb: str, p
             raise exception.NoObm(name=node.name if node else "", what="no controller")
         before = instance.status
         instance.move(session, event, overrides_lock=call.overrides_lock, fault=None)
-        operation = _journal(
+        operation = begin(
             session, call, verb, instance, {"before": str(before), **payload}, node.uuid if node else None
         )
     call.services.client.wake(operation.lane)
