@@ -27,6 +27,8 @@ from mogan_hil.objects.switch import Switch
 
 LOG = log.getLogger(__name__)
 
+UNPLUGGED = "The NIC is not cabled to the switch any more."
+
 States = Mapping[str, PortState | None]
 
 
@@ -84,8 +86,10 @@ class SwitchLane:
         work: list[tuple[Operation, Target]] = []
         for operation in operations:
             target = by_uuid.get(operation.payload["port_uuid"])
-            if target is None or _moved(operation, target):
-                self._end(operation, DriverError("The NIC is not cabled to the switch any more."), None)
+            if target is None:
+                self._end(operation, DriverError(UNPLUGGED), None)
+            elif _moved(operation, target):
+                self._unplugged(switch, operation, target)
             else:
                 work.append((operation, target))
         if not work:
@@ -97,6 +101,17 @@ class SwitchLane:
             return
         for operation, target in work:
             self._judge(switch, operation, target, seen)
+
+    def _unplugged(self, switch: Switch, operation: Operation, target: Target) -> None:
+        """The NIC is not at this port any more, which still has to become what is wanted of it now."""
+        state = self._attempt(switch, target.port.name, target.config)
+        with self._database.writer() as session:
+            _forget(session, operation)
+            if _matches(state, target.config):
+                port_rules.seen_right(session, target, state, verified=True)
+            else:
+                port_rules.seen_wrong(session, target, state, UNPLUGGED, parked=False)
+            _keep(operation.fail(session, UNPLUGGED, UNPLUGGED))
 
     def _apply(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> States | None:
         device.guard.call(device.driver.configure, configs)
