@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
+import fixtures
 import sqlalchemy as sa
 import testtools
 
 from mogan_hil.common import states
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
+from mogan_hil.drivers.loader import Drivers
 from mogan_hil.drivers.switch import fake
 from mogan_hil.drivers.switch.base import PortConfig
 from tests import service
@@ -74,12 +76,94 @@ class OnProcesses(testtools.TestCase):
         self.assertEqual([], wrong_ports(self.site.database, self.site.state_dir))
 
 
+class InProcess(testtools.TestCase):
+    """Tests that have API and conductor within the process, and a tenant `red`.
+
+    `settings` are besides those of :class:`.service.Embedded`; `drivers` are switch drivers of a third party.
+    """
+
+    settings: ClassVar[dict[tuple[str, str], Any]] = {}
+    drivers: ClassVar[dict[str, type[Any]]] = {}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(fixtures.MonkeyPatch("mogan_hil.drivers.loader.Drivers._load", self._load))
+        self.site = self.useFixture(service.Embedded(self.settings))
+        self.admin = self.site.admin
+        self.project = self.admin.add_project("red")
+        self.red = self.admin.as_user("red-member")
+        self.network = self.red.post("networks", {"name": "mine"})
+        self.vlan = int(self.network["segment_id"])
+
+    def _load(self, kind: str, base: type[Any]) -> dict[str, type[Any]]:
+        found = _load(kind, base)
+        return found | self.drivers if kind == "switch" else found
+
+    def rack(self, nodes: int, driver: str = "fake", **faults: Any) -> tuple[str, list[str]]:
+        """A switch with its ports parked, and nodes that `red` has."""
+        switch, names = rack(self.site.database, nodes, project=self.project, driver=driver)
+        for number in range(nodes):
+            fake.set_by_hand(self.site.state_dir, switch, f"p{number}", fake.base.PortState(enabled=False))
+        self.faults(switch, **faults)
+        return switch, names
+
+    def faults(self, switch: str, **faults: Any) -> None:
+        fake.set_faults(self.site.state_dir, switch, **faults)
+
+    def attach(self, node: str) -> Any:
+        """Ask for the network, and wait for nothing."""
+        return self.red.post(f"nodes/{node}/nics/eth0/attachments", {"network": "mine"}, 202)
+
+    def detach(self, node: str) -> Any:
+        return self.red.delete(f"nodes/{node}/nics/eth0/attachments/mine", 202)
+
+    def seen(self, switch: str, port: str = "p0") -> str:
+        """What somebody at the switch sees."""
+        return str(fake.by_hand(self.site.state_dir, switch, port))
+
+    def port(self, switch: str, port: str = "p0") -> Any:
+        """What the API says of a port."""
+        return self.admin.get(f"switches/{switch}/ports/{port}")
+
+    def attached(self, node: str) -> list[str]:
+        return [item["status"] for item in self.red.get(f"nodes/{node}/nics/eth0/attachments")["attachments"]]
+
+    def until(self, condition: Callable[[], object], seconds: float = 15) -> None:
+        until(condition, seconds)
+
+    def check(self) -> None:
+        """See :meth:`OnProcesses.check`."""
+        drain(self.site.database)
+        self.assertEqual([], broken(self.site.database))
+        self.assertEqual([], wrong_ports(self.site.database, self.site.state_dir))
+
+
+_load = Drivers._load
+
+
+def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"it did not come about within {seconds} s")
+        time.sleep(0.01)
+
+
 def fresh(word: str) -> str:
     """A name that was not used before."""
     return f"{word}-{next(_count)}"
 
 
-def rack(database: Database, nodes: int, *, project: str | None = None, ports: int | None = None, **fields: Any) -> Any:
+def rack(
+    database: Database,
+    nodes: int,
+    *,
+    project: str | None = None,
+    ports: int | None = None,
+    driver: str = "fake",
+    **fields: Any,
+) -> Any:
     """Register a fake switch and nodes whose `eth0` is cabled to its ports `p0`, `p1`, ... in one transaction.
 
     :param ports: how many ports; as many as nodes if None
@@ -88,7 +172,7 @@ def rack(database: Database, nodes: int, *, project: str | None = None, ports: i
     """
     name = fresh("rack")
     with database.writer() as session:
-        switch = models.Switch(name=name, driver="fake", options={}, physical_network="default")
+        switch = models.Switch(name=name, driver=driver, options={}, physical_network="default")
         session.add(switch)
         session.flush()
         names = []
