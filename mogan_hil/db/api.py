@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from oslo_config import cfg
 from oslo_db import options
@@ -70,6 +71,8 @@ def _full_unicode(connection: str) -> str:
 
 
 def _prepare(engine: sa.Engine) -> None:
+    # What create_engine(json_deserializer=) sets, which oslo.db passes on for PostgreSQL alone.
+    engine.dialect._json_deserializer = orjson.loads  # type: ignore[attr-defined]
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "connect", lambda connection, _record: _stay_open(engine, connection), once=True)

@@ -80,8 +80,8 @@ def list_(
     resource_class: str | None = None,
     traits: Collection[str] = (),
     maintenance: bool | None = None,
-) -> Sequence[models.Node]:
-    """A page of the nodes that the caller may see.
+) -> Sequence[Any]:
+    """A page of the nodes that the caller may see, as rows of what :func:`summary` selects.
 
     :param free: only those that belong to no project, or only those that do
     :param project: only those of this project
@@ -89,7 +89,7 @@ def list_(
     """
     call.check(rules.LIST)
     nodes = models.Node
-    query = sa.select(nodes).where(*nodes_seen_by(call), *has_traits(traits))
+    query = summary().where(*nodes_seen_by(call), *has_traits(traits))
     if free is not None:
         query = query.where(nodes.project_id.is_(None) if free else nodes.project_id.is_not(None))
     if project is not None:
@@ -99,7 +99,23 @@ def list_(
     if maintenance is not None:
         query = query.where(nodes.maintenance.is_(maintenance))
     with call.reader() as session:
-        return [row[0] for row in paged(session, query, nodes, page)]
+        return paged(session, query, nodes, page)
+
+
+def summary() -> Any:
+    """What a list shows of a node: columns, since a thousand whole objects take four times as long."""
+    nodes = models.Node
+    return sa.select(
+        nodes.uuid,
+        nodes.name,
+        nodes.description,
+        nodes.project_id,
+        nodes.resource_class,
+        nodes.traits,
+        nodes.maintenance,
+        nodes.maintenance_reason,
+        nodes.created_at,
+    )
 
 
 def get(call: Call, ident: str) -> NodeView:

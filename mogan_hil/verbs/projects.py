@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -17,6 +18,7 @@ from mogan_hil.policies import project as rules
 from mogan_hil.verbs.base import Call, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.networks import NetworkView
+from mogan_hil.verbs.nodes import summary
 
 SORT_KEYS = ("name", "created_at")
 
@@ -100,16 +102,15 @@ def delete(call: Call, ident: str) -> None:
         )
 
 
-def nodes(call: Call, ident: str, page: Page) -> Sequence[models.Node]:
-    """A page of a project's nodes.
+def nodes(call: Call, ident: str, page: Page) -> Sequence[Any]:
+    """A page of a project's nodes, as rows of what :func:`.nodes.summary` selects.
 
     :raises exception.NotFound: there is no such project, or it is not the caller's
     """
     ident = _ident(call, ident)
     with call.reader() as session:
         found = _visible(session, call, ident, rules.LIST_NODES)
-        query = sa.select(models.Node).where(models.Node.project_id == found.uuid)
-        return [row[0] for row in paged(session, query, models.Node, page)]
+        return paged(session, summary().where(models.Node.project_id == found.uuid), models.Node, page)
 
 
 def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
