@@ -113,10 +113,16 @@ class OpenVSwitch(fixtures.Fixture):
         self.socket.unlink(missing_ok=True)
         self._start("ovsdb-server", f"{self.directory}/conf.db", f"--remote=punix:{self.socket}", *self.remotes)
         end = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             if time.monotonic() > end:
                 raise RuntimeError("ovsdb-server does not start: " + self.log("ovsdb-server"))
             time.sleep(0.005)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(self.socket))
+            return True
+        return False
 
     def log(self, program: str) -> str:
         """What a program has written."""
