@@ -72,7 +72,7 @@ def _full_unicode(connection: str) -> str:
 
 def _prepare(engine: sa.Engine) -> None:
     # What create_engine(json_deserializer=) sets, which oslo.db passes on for PostgreSQL alone.
-    engine.dialect._json_deserializer = orjson.loads  # type: ignore[attr-defined]
+    engine.dialect._json_deserializer = _loads
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "connect", lambda connection, _record: _stay_open(engine, connection), once=True)
@@ -80,6 +80,13 @@ def _prepare(engine: sa.Engine) -> None:
     elif engine.dialect.name == "mysql":
         event.listen(engine, "connect", _mysql_connect)
     engine.dispose()  # oslo.db has tried it already: that connection knows nothing of what was just said
+
+
+def _loads(text: Any) -> Any:
+    # SQLite keeps a JSON number as a number; SQLAlchemy expects the error of the standard library, and takes it so.
+    if not isinstance(text, str | bytes):
+        raise TypeError(type(text).__name__)
+    return orjson.loads(text)
 
 
 def _stay_open(engine: sa.Engine, connection: Any) -> None:
