@@ -17,7 +17,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log
 from sqlalchemy import orm
-from tooz import coordination
+from tooz import coordination, locking
 
 from mogan_hil.common import states
 from mogan_hil.conductor.locks import get_lock
@@ -160,7 +160,7 @@ class Lanes:
         try:
             self._drain(lane)
         finally:
-            lock.release()
+            _release(lane, lock)
         return True
 
     def _drain(self, lane: str) -> None:
@@ -178,28 +178,22 @@ class Lanes:
 
     def _begin(self, lane: str, operations: Sequence[Operation]) -> None:
         if operations:
+            # The lock is asked a second time, before a device is touched. Whoever locks an instance from now on waits
+            # until it is written down that the operation was begun.
+            bound = [item for item in operations if item.node and not item.overrides_lock and item.result is None]
             with self._database.writer() as session:
+                nodes = {item.node for item in bound if item.node and item.attempts == 0}
+                locked = Instance.locked_nodes(session, nodes) if nodes else set()
                 Operation.begin(session, operations, self._me)
-            self._refuse_locked(lane, operations)
+            self._refuse(lane, [item for item in bound if item.node in locked])
             self._run(lane, operations)
             self._tell_parents(operations)
 
-    def _refuse_locked(self, lane: str, operations: Sequence[Operation]) -> None:
-        """The lock is asked a second time, before a device is touched: it may have been laid since the verb asked."""
-        bound = [
-            operation
-            for operation in operations
-            if operation.node and not operation.overrides_lock and operation.attempts == 1 and operation.result is None
-        ]
-        if not bound:
-            return
-        with self._database.reader() as session:
-            locked = Instance.locked_nodes(session, {operation.node for operation in bound if operation.node})
-        for operation in bound:
-            if operation.node in locked:
-                with self._database.writer() as session:
-                    if operation.fail(session, LOCKED, LOCKED):
-                        self._handlers[lane.partition(":")[0]].withdraw(session, operation)
+    def _refuse(self, lane: str, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            with self._database.writer() as session:
+                if operation.fail(session, LOCKED, LOCKED):
+                    self._handlers[lane.partition(":")[0]].withdraw(session, operation)
 
     def _run(self, lane: str, operations: Sequence[Operation]) -> None:
         operations = [operation for operation in operations if operation.state == states.Operation.RUNNING]
@@ -246,3 +240,10 @@ class Lanes:
             LOG.exception("What operation %s left behind is not known", operation.uuid)
             with self._database.writer() as session:
                 operation.fail(session, error, detail)
+
+
+def _release(lane: str, lock: locking.Lock) -> None:
+    try:
+        lock.release()
+    except Exception as error:  # it was lost with its connection; whether that did any harm, the journal tells
+        LOG.warning("The lock of lane %(lane)s was lost: %(error)s", {"lane": lane, "error": error})
