@@ -18,6 +18,9 @@ from typing import Any, ClassVar
 
 Options = Mapping[str, Any]
 
+#: What is shown in place of a secret; who sends it back means the secret that is there.
+MASK = "******"
+
 
 class DriverError(Exception):
     """A device refused, or could not be asked.

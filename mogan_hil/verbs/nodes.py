@@ -23,7 +23,7 @@ from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, nodes_seen_by, resolve_project, visible_node, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
-from mogan_hil.verbs.switches import split_secrets
+from mogan_hil.verbs.switches import split_secrets, with_kept
 
 SORT_KEYS = ("name", "created_at", "resource_class")
 
@@ -65,7 +65,7 @@ def _obm_columns(call: Call, obm: Mapping[str, Any] | None, secrets: Mapping[str
     if obm is None:
         return {"obm_driver": None, "obm_options": {}, "obm_secrets": {}}
     driver = call.services.drivers.obm(obm["driver"])
-    options = {**secrets, **obm.get("options", {})}
+    options = with_kept(driver, obm.get("options", {}), secrets, "obm.options")
     loader.check_options(driver, options, "obm.options")
     shown, hidden = split_secrets(driver, options)
     return {"obm_driver": obm["driver"], "obm_options": shown, "obm_secrets": hidden}
@@ -255,7 +255,7 @@ def set_metadata(call: Call, ident: str, label: str, value: Any) -> bool:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_METADATA, node.project_id)
-        locks.check_node(session, call, node)
+        locks.check_node(session, call, node, settled=False)
         return Metadata.put(session, node.id, label, value)
 
 
@@ -280,5 +280,5 @@ def delete_metadata(call: Call, ident: str, label: str) -> None:
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.DELETE_METADATA, node.project_id)
-        locks.check_node(session, call, node)
+        locks.check_node(session, call, node, settled=False)
         Metadata.get(session, label, models.NodeMetadata.node_id == node.id).delete(session)

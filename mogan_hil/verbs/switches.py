@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.drivers import loader
-from mogan_hil.drivers.base import Driver
+from mogan_hil.drivers.base import MASK, Driver
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import switch as rules
@@ -30,6 +30,19 @@ def split_secrets(driver: type[Driver], options: Mapping[str, Any]) -> tuple[dic
     )
 
 
+def with_kept(
+    driver: type[Driver], options: Mapping[str, Any], kept: Mapping[str, Any], field: str = "options"
+) -> dict[str, Any]:
+    """The options with the secrets that are kept: those that are left out, or sent as they are shown.
+
+    :raises exception.BadField: a mask is sent where there is no secret to keep
+    """
+    masked = {name for name in driver.secret_options() if options.get(name) == MASK}
+    if unknown := sorted(masked - set(kept)):
+        raise exception.BadField(field=f"{field}.{unknown[0]}", reason=f"{MASK} stands for a secret that is not there")
+    return {**kept, **{name: value for name, value in options.items() if name not in masked}}
+
+
 @writes
 def create(
     call: Call, name: str, driver: str, options: Mapping[str, Any], physical_network: str | None, description: str
@@ -41,6 +54,7 @@ def create(
     """
     call.check(rules.CREATE)
     switch_class = call.services.drivers.switch(driver)
+    options = with_kept(switch_class, options, {})
     loader.check_options(switch_class, options)
     shown, secrets = split_secrets(switch_class, options)
     with call.writer() as session:
@@ -92,7 +106,7 @@ def get(call: Call, ident: str) -> Switch:
 def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
     """Change a switch's name, description or options. Options are replaced as a whole; secrets that are left out stay.
 
-    :param changes: any of name, description, options
+    :param changes: any of name, description, options; a secret sent as it is shown, masked, is left out
     :raises exception.NotFound: there is none
     :raises exception.BadField: the options do not fit the driver
     :raises exception.Duplicate: the name is taken
@@ -103,7 +117,7 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
         values = {name: changes[name] for name in ("name", "description") if name in changes}
         if "options" in changes:
             switch_class = call.services.drivers.switch(switch.driver)
-            options = {**switch.secrets, **changes["options"]}
+            options = with_kept(switch_class, changes["options"], switch.secrets)
             loader.check_options(switch_class, options)
             values["options"], values["secrets"] = split_secrets(switch_class, options)
             values["generation"] = switch.generation + 1

@@ -10,6 +10,7 @@ from mogan_hil.api.controllers.v1 import nics
 from mogan_hil.api.expose import Answer, Listing, Page, created, location, route
 from mogan_hil.api.types import PROJECT, TRAIT, Base, Field, Flag, ListOf, Name, Object, Ref, Text, attribute
 from mogan_hil.common import exception
+from mogan_hil.drivers.base import MASK
 from mogan_hil.verbs import nodes
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.nodes import NodeView
@@ -69,7 +70,7 @@ def view(found: NodeView) -> dict[str, Any]:
     shown["obm_enabled"] = found.node.obm_driver is not None and found.node.obm_enabled
     if found.shows_obm:
         node = found.node
-        options = {**node.obm_options, **dict.fromkeys(node.obm_secrets, "******")}
+        options = {**node.obm_options, **dict.fromkeys(node.obm_secrets, MASK)}
         shown["obm"] = None if node.obm_driver is None else {"driver": node.obm_driver, "options": options}
     return shown
 

@@ -8,6 +8,7 @@ from typing import Any
 from mogan_hil.api.controllers.v1 import ports
 from mogan_hil.api.expose import Answer, Listing, Page, accepted, created, route
 from mogan_hil.api.types import Base, Name, Object, Ref, Text, attribute
+from mogan_hil.drivers.base import MASK
 from mogan_hil.verbs import switches
 from mogan_hil.verbs.base import Call
 
@@ -33,7 +34,7 @@ def view(switch: Any) -> dict[str, Any]:
         "name": switch.name,
         "description": switch.description,
         "driver": switch.driver,
-        "options": {**switch.options, **dict.fromkeys(switch.secrets, "******")},
+        "options": {**switch.options, **dict.fromkeys(switch.secrets, MASK)},
         "physical_network": switch.physical_network,
         "created_at": switch.created_at,
     }
