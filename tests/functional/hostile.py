@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -103,6 +103,11 @@ BODIES: tuple[bytes, ...] = (
 Place = tuple[str | int, ...]
 
 
+def share(texts: Sequence[str], number: int) -> Sequence[str]:
+    """A third of the texts, another one for each number: what is checked by one code is not sent everywhere."""
+    return texts[number % 3 :: 3]
+
+
 def places(body_type: Any, prefix: Place = ()) -> Iterator[Place]:
     """Every field of a body type, also those of objects and lists within it."""
     for attribute in wsme.types.list_attributes(body_type):
@@ -136,8 +141,8 @@ def with_value(body: Any, place: Place, text: str) -> bytes:
 def queries(route: Route) -> Iterator[str]:
     """Query strings that a route has to refuse, or to take for what they are."""
     names = [*route.query, "limit", "marker", "sort_key", "sort_dir", "fields"]
-    for name in names:
-        for text in (*TEXTS, NUL, "1,,2", ",", "true,false", "b1", "id", "password_hash", "__class__"):
+    for number, name in enumerate(names):
+        for text in (*share(TEXTS, number), NUL, "1,,2", ",", "true,false", "b1", "id", "password_hash", "__class__"):
             yield f"{name}={quote(text)}"
         yield from (f"{name}", f"{name}=%FF", f"{name}=%ED%A0%80", f"{name}=a&{name}=b", f"{name}[]=1", f"{name}=%zz")
         yield f"{name}={'z' * 5000}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import logging
 import socket
@@ -46,9 +47,10 @@ class TestPaths(HostileTestCase):
     """Every part of every path."""
 
     def test_hostile_parts(self) -> None:
+        numbers = itertools.count()
         for route in base.ROUTES.values():
             for name in base.PART.findall(route.path):
-                for text in hostile.PATH_TEXTS:
+                for text in hostile.share(hostile.PATH_TEXTS, next(numbers)):
                     answer = self.send(route.method, self.world.path(route, raw={name: text}), self.world.body(route))
                     if route.method in ("GET", "DELETE", "PATCH", "POST"):
                         self.assertGreaterEqual(answer.status, 400, (route.method, route.path, name, text))
@@ -104,8 +106,8 @@ class TestBodies(HostileTestCase):
         for route in base.ROUTES.values():
             if route.body is None:
                 continue
-            for place in hostile.places(route.body):
-                for value in (*hostile.VALUES, *map(json.dumps, (*hostile.TEXTS, hostile.NUL))):
+            for number, place in enumerate(hostile.places(route.body)):
+                for value in (*hostile.VALUES, *map(json.dumps, hostile.share(hostile.TEXTS, number))):
                     body = hostile.with_value(self.world.body(route), place, value)
                     self.send(route.method, self.world.path(route), body)
 
@@ -361,9 +363,9 @@ class TestOnMariadb(HostileTestCase):
                 self._send_all(route.method, [(path, self.world.body(route)) for path in paths])
 
     def test_bodies(self) -> None:
-        values = (*hostile.VALUES, *map(json.dumps, (*hostile.TEXTS, hostile.NUL)))
         for route in map(base.ROUTES.__getitem__, self.ROUTES):
-            for place in hostile.places(route.body) if route.body is not None else ():
+            for number, place in enumerate(hostile.places(route.body) if route.body is not None else ()):
+                values = (*hostile.VALUES, *map(json.dumps, hostile.share(hostile.TEXTS, number)))
                 sent = [hostile.with_value(self.world.body(route), place, value) for value in values]
                 self._send_all(route.method, [(self.world.path(route), body) for body in sent])
 

@@ -113,6 +113,8 @@ class TestLists(testtools.TestCase):
                             status="active",
                             created_at=when["created_at"],
                         ),
+                        models.Instance(status="active", **when, **owned),
+                        models.Flavor(resource_class="large", **when),
                         models.Operation(verb="x", lane="x:1", state="done", created_at=when["created_at"], **owned),
                     ]
                 )
