@@ -63,14 +63,17 @@ class Carrier:
 def find_network(
     session: orm.Session, ident: str, project_id: str | None, *where: sa.ColumnElement[bool], lock: Lock = None
 ) -> Network:
-    """A network by uuid or name. Of several with one name the project's own is meant.
+    """A network by uuid or name. Of several with one name the project's own is meant, else the site's.
+
+    So no project can take a name from another, or from the site, by giving it access to a network of that name.
 
     :raises exception.NotFound: there is none
-    :raises exception.NameAmbiguous: there are several, and none or more than one is the project's own
+    :raises exception.NameAmbiguous: there are several, and all of them are other projects'
     """
     found = Network.find(session, Network.identified(ident), *where, lock=lock)
-    if len(found) > 1:
-        found = [network for network in found if network.project_id == project_id] or found
+    for owner in (project_id, None):
+        if len(found) > 1:
+            found = [network for network in found if network.project_id == owner] or found
     if not found:
         raise exception.NotFound(kind="network", name=ident)
     if len(found) > 1:
@@ -86,7 +89,7 @@ def visible_network(session: orm.Session, call: Call, ident: str, lock: Lock = N
     """A network that the caller may see.
 
     :raises exception.NotFound: there is none, or the caller's project may not use it
-    :raises exception.NameAmbiguous: there are several of this name
+    :raises exception.NameAmbiguous: several other projects' have this name
     """
     return find_network(session, ident, call.project_id, *_seen_by(call), lock=lock)
 

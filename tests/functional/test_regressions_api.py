@@ -39,3 +39,48 @@ class TestSecrets(base.WorldTestCase):
             self.assert_error(answer, 400)
             self.assertIn("options.password", answer.json["errors"][0]["detail"])
         self.assertFalse(self.world.changed())
+
+
+class TestNamesOfNetworks(base.WorldTestCase):
+    """Nobody takes a name from the site, or from another project, by granting access to a network of that name."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.uuids = {}
+        for who in (self.world.blue, self.world.admin.as_user("green-member")):
+            self.uuids[who.user] = who.post("networks", {"name": "provisioning"})["uuid"]
+
+    def _meant(self) -> str:
+        """What red means by the name, to look at it and to attach to it."""
+        shown: str = self.world.red.get("networks/provisioning")["uuid"]
+        path = "nodes/n1/nics/eth0/attachments"
+        network = self.world.admin.get(f"networks/{shown}")
+        body = {"network": "provisioning", "channel": network["channels"][1]}
+        self.assertEqual(shown, self.world.red.post(path, body, 202)["payload"]["network_uuid"])
+        return shown
+
+    def _site(self) -> str:
+        fields = {"name": "provisioning", "project_id": None, "public": True}
+        uuid: str = self.world.admin.post("networks", fields)["uuid"]
+        return uuid
+
+    def test_the_site_before_others(self) -> None:
+        site = self._site()
+        self.world.blue.put(f"networks/{self.uuids['blue-member']}/access/red", status=204)
+        self.assertEqual(site, self._meant())
+
+    def test_the_own_before_the_site(self) -> None:
+        self._site()
+        own = self.world.red.post("networks", {"name": "provisioning"})["uuid"]
+        self.assertEqual(own, self._meant())
+
+    def test_the_only_one(self) -> None:
+        self.world.red.get("networks/provisioning", 404)
+        self.world.blue.put(f"networks/{self.uuids['blue-member']}/access/red", status=204)
+        self.assertEqual(self.uuids["blue-member"], self._meant())
+
+    def test_two_of_others(self) -> None:
+        for user, uuid in self.uuids.items():
+            self.world.admin.as_user(user).put(f"networks/{uuid}/access/red", status=204)
+        self.assert_error(self.world.red.call("GET", "networks/provisioning"), 409)
+        self.world.red.get(f"networks/{self.uuids['blue-member']}")
