@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from mogan_hil.common import channels, exception
+from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.objects.base import Lock
 from mogan_hil.objects.network import Access, Network, access_of, usable_by
@@ -43,21 +43,6 @@ class Member:
     node: models.Node
     nic: models.Nic
     attachment: models.Attachment
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """A port that carries a segment, or should.
-
-    :param expected: whether an attachment wants it there
-    :param carries: whether the switch has it there now; None where nobody can tell
-    """
-
-    port: models.Port
-    switch: models.Switch
-    node: models.Node | None
-    expected: bool
-    carries: bool | None
 
 
 def find_network(
@@ -324,61 +309,3 @@ def attachments(call: Call, ident: str, page: Page) -> Sequence[Member]:
         if not (call.sees_all or (network.project_id is not None and network.project_id == call.project_id)):
             query = query.where(models.Node.project_id == call.project_id)
         return [Member(*row) for row in paged(session, query, models.Attachment, page)]
-
-
-def isolation(call: Call, ident: str) -> tuple[Network, Sequence[Carrier], Sequence[str]]:
-    """Ask the switches which ports can carry the network now.
-
-    :returns: the network, every registered port that carries its segment or should, and the names of the switches that
-        could not be asked
-    :raises exception.NotFound: there is no such network, or the caller's project may not use it
-    """
-    with call.reader() as session:
-        network = visible_network(session, call, ident)
-        call.check(rules.GET_ISOLATION, network.project_id)
-        switches = models.Switch
-        query = sa.select(switches.uuid, switches.name).where(switches.physical_network == network.physical_network)
-        asked = session.execute(query.order_by(switches.name)).all()
-    silent = []
-    for uuid, name in asked:
-        try:
-            call.services.client.observe(uuid, call.services.conf.api.device_timeout)
-        except exception.DeviceUnavailable:
-            silent.append(name)
-    with call.reader() as session:
-        return network, _carriers(session, network, silent), silent
-
-
-def _carriers(session: orm.Session, network: Network, silent: Collection[str]) -> list[Carrier]:
-    ports, attachments_ = models.Port, models.Attachment
-    query = (
-        sa.select(ports, models.Switch, models.Node, attachments_.id)
-        .join(models.Switch, models.Switch.id == ports.switch_id)
-        .outerjoin(models.Nic, models.Nic.id == ports.nic_id)
-        .outerjoin(models.Node, models.Node.id == models.Nic.node_id)
-        .outerjoin(
-            attachments_,
-            sa.and_(
-                attachments_.nic_id == ports.nic_id,
-                attachments_.network_id == network.id,
-                attachments_.status != "detaching",
-            ),
-        )
-        .where(models.Switch.physical_network == network.physical_network)
-        .order_by(models.Switch.name, ports.name)
-    )
-    found = []
-    for port, switch, node, attachment in session.execute(query):
-        known = port.observed is not None and switch.name not in silent
-        carries = _carries(port.observed or {}, network.segment_id) if known else None
-        if attachment is not None or carries is not False:
-            found.append(Carrier(port, switch, node, attachment is not None, carries))
-    return found
-
-
-def _carries(observed: Mapping[str, Any], segment: str) -> bool:
-    return (
-        bool(observed["enabled"])
-        and segment.isdecimal()
-        and (observed["native"] == int(segment) or int(segment) in channels.expand(observed["tagged"]))
-    )

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import time
+
+import testtools
+
 from mogan_hil.drivers.base import MASK
+from mogan_hil.drivers.switch import fake
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.switch import Switch
+from tests import service
 from tests.functional import base
 
 
@@ -84,3 +90,23 @@ class TestNamesOfNetworks(base.WorldTestCase):
             self.world.admin.as_user(user).put(f"networks/{uuid}/access/red", status=204)
         self.assert_error(self.world.red.call("GET", "networks/provisioning"), 409)
         self.world.red.get(f"networks/{self.uuids['blue-member']}")
+
+
+class TestIsolation(testtools.TestCase):
+    """The switches are asked at once: many that are slow cost what one costs."""
+
+    def test_slow_switches(self) -> None:
+        site = self.useFixture(service.Embedded({("api", "device_timeout"): 3.0}))
+        site.admin.post("networks", {"name": "net"})
+        switches = [site.admin.add_switch(f"s{number}", ["p1"]) for number in range(5)]
+        for switch in switches:
+            fake.set_faults(site.state_dir, switch["uuid"], delay=1)
+        began = time.monotonic()
+        self.assertIs(True, site.admin.get("networks/net/isolation")["isolated"])
+        self.assertLess(time.monotonic() - began, 2.5)
+        for switch in switches[1:]:
+            fake.set_faults(site.state_dir, switch["uuid"], delay=4)
+        began = time.monotonic()
+        report = site.admin.get("networks/net/isolation")
+        self.assertLess(time.monotonic() - began, 3.8)
+        self.assertEqual((None, ["s1", "s2", "s3", "s4"]), (report["isolated"], report["unreachable_switches"]))

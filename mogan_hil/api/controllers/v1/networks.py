@@ -7,9 +7,11 @@ from typing import Any
 
 from mogan_hil.api.expose import Answer, Listing, Page, created, route
 from mogan_hil.api.types import PROJECT, Base, Flag, ListOf, Name, Ref, Text, attribute
+from mogan_hil.verbs import isolation as isolations
 from mogan_hil.verbs import networks
 from mogan_hil.verbs.base import Call
-from mogan_hil.verbs.networks import Carrier, Member, NetworkView
+from mogan_hil.verbs.isolation import Carrier
+from mogan_hil.verbs.networks import Member, NetworkView
 
 
 class NewNetwork(Base):
@@ -122,21 +124,20 @@ def list_attachments(call: Call, page: Page, network: str) -> list[dict[str, Any
 @route("GET", "/v1/networks/{network}/isolation")
 def isolation(call: Call, network: str) -> dict[str, Any]:
     """Ask the switches which ports can carry a network now."""
-    found, carriers, silent = networks.isolation(call, network)
+    found = isolations.isolation(call, network)
     return {
-        "network": {"uuid": found.uuid, "name": found.name},
-        "isolated": None if silent else all(item.expected or item.carries is False for item in carriers),
-        "unreachable_switches": silent,
-        "ports": [_carrier_view(call, item) for item in carriers],
+        "network": {"uuid": found.network.uuid, "name": found.network.name},
+        "isolated": found.isolated,
+        "unreachable_switches": found.silent,
+        "ports": [_carrier_view(item) for item in found.carriers],
     }
 
 
-def _carrier_view(call: Call, item: Carrier) -> dict[str, Any]:
-    shown = item.node is not None and (item.expected or call.sees_all or item.node.project_id == call.project_id)
+def _carrier_view(item: Carrier) -> dict[str, Any]:
     return {
         "switch": item.switch.name,
         "port": item.port.name,
-        "node": item.node.name if shown and item.node else None,
+        "node": item.node.name if item.node else None,
         "expected": item.expected,
         "carries": item.carries,
     }
