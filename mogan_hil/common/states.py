@@ -70,9 +70,11 @@ class Event(StrEnum):
     DELETE = "delete"
     DONE = "done"
     FAIL = "fail"
+    ABANDON = "abandon"
 
 
-#: From a state, by an event, to a state. What is not here is refused. Deleting ends with the row.
+#: From a state, by an event, to a state. What is not here is refused. Deleting ends with the row. To abandon is to end
+#: an operation that nobody can say anything about, such as one that killed every conductor.
 INSTANCE_NEXT = MappingProxyType(
     {
         (Instance.BUILDING, Event.DONE): Instance.ACTIVE,
@@ -88,16 +90,38 @@ INSTANCE_NEXT = MappingProxyType(
         (Instance.STOPPED, Event.DELETE): Instance.DELETING,
         (Instance.ERROR, Event.DELETE): Instance.DELETING,
         (Instance.POWERING_ON, Event.DONE): Instance.ACTIVE,
-        (Instance.POWERING_ON, Event.FAIL): Instance.STOPPED,
         (Instance.POWERING_OFF, Event.DONE): Instance.STOPPED,
-        (Instance.POWERING_OFF, Event.FAIL): Instance.ACTIVE,
         (Instance.REBOOTING, Event.DONE): Instance.ACTIVE,
-        (Instance.REBOOTING, Event.FAIL): Instance.ACTIVE,
         (Instance.REBUILDING, Event.DONE): Instance.ACTIVE,
         (Instance.REBUILDING, Event.FAIL): Instance.ERROR,
         (Instance.DELETING, Event.FAIL): Instance.ERROR,
+        **{
+            (state, Event.ABANDON): Instance.ERROR
+            for state in (
+                Instance.BUILDING,
+                Instance.POWERING_ON,
+                Instance.POWERING_OFF,
+                Instance.REBOOTING,
+                Instance.REBUILDING,
+                Instance.DELETING,
+            )
+        },
     }
 )
+
+#: Which states an instance may come back to that was left as it was: a change of power failed, or was withdrawn.
+INSTANCE_BACK = MappingProxyType(
+    {
+        Instance.POWERING_ON: frozenset({Instance.ACTIVE, Instance.STOPPED}),
+        Instance.POWERING_OFF: frozenset({Instance.ACTIVE, Instance.STOPPED}),
+        Instance.REBOOTING: frozenset({Instance.ACTIVE}),
+        Instance.REBUILDING: frozenset({Instance.ACTIVE, Instance.STOPPED}),
+        Instance.DELETING: frozenset({Instance.ACTIVE, Instance.STOPPED, Instance.ERROR}),
+    }
+)
+
+#: While it is made or unmade nobody else may change what is beneath it.
+INSTANCE_UNSETTLED = frozenset({Instance.BUILDING, Instance.DELETING})
 
 
 class Port(StrEnum):

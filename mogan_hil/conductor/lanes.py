@@ -185,15 +185,20 @@ class Lanes:
                 nodes = {item.node for item in bound if item.node and item.attempts == 0}
                 locked = Instance.locked_nodes(session, nodes) if nodes else set()
                 Operation.begin(session, operations, self._me)
-            self._refuse(lane, [item for item in bound if item.node in locked])
+                for item in bound:
+                    if item.node in locked:
+                        self._refuse(session, lane, item)
             self._run(lane, operations)
             self._tell_parents(operations)
 
-    def _refuse(self, lane: str, operations: Sequence[Operation]) -> None:
-        for operation in operations:
-            with self._database.writer() as session:
-                if operation.fail(session, LOCKED, LOCKED):
-                    self._handlers[lane.partition(":")[0]].withdraw(session, operation)
+    def _refuse(self, session: orm.Session, lane: str, operation: Operation) -> None:
+        operation.fail(session, LOCKED, LOCKED)
+        try:
+            self._handlers[lane.partition(":")[0]].withdraw(session, operation)
+        except db_exception.DBError:
+            raise
+        except Exception:  # whatever else is wrong, it must come to an end
+            LOG.exception("What operation %s wanted could not be taken back", operation.uuid)
 
     def _run(self, lane: str, operations: Sequence[Operation]) -> None:
         operations = [operation for operation in operations if operation.state == states.Operation.RUNNING]

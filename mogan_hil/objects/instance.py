@@ -95,16 +95,27 @@ class Instance(base.Stored):
             raise exception.InstanceLocked(name=self.name, holder=current[0].locked_by)
         raise exception.InstanceState(name=self.name, status=str(current[0].status), event=str(event))
 
+    def back(self, session: orm.Session, before: states.Instance, **values: Any) -> None:
+        """Compare and swap: leave what was begun, as if it had not been.
+
+        :raises ValueError: it cannot have been in that state before
+        """
+        if before not in states.INSTANCE_BACK.get(self.status, ()):
+            raise ValueError(f"no instance goes back from {self.status} to {before}")
+        self.update(session, models.Instance.status == self.status, status=before, **values)
+
     @staticmethod
     def locked_nodes(session: orm.Session, nodes: Collection[str]) -> set[str]:
-        """Which of these nodes, by uuid, have a locked instance."""
+        """Which of these nodes, by uuid, have a locked instance. Until the transaction ends nobody locks another."""
         rows = models.Instance
         query = (
-            sa.select(models.Node.uuid)
+            sa.select(models.Node.uuid, rows.owner_lock, rows.admin_lock)
             .join(rows, rows.node_id == models.Node.id)
-            .where(models.Node.uuid.in_(nodes), sa.or_(rows.owner_lock.is_not(None), rows.admin_lock.is_not(None)))
+            .where(models.Node.uuid.in_(nodes))
+            .order_by(rows.id)
+            .with_for_update(read=True, of=rows)
         )
-        return set(session.scalars(query))
+        return {row.uuid for row in session.execute(query) if locked_by(row) is not None}
 
 
 def locked_by(row: Any) -> Holder | None:

@@ -206,3 +206,16 @@ class Operation(base.Stored):
         rows = models.Operation
         query = sa.select(rows.pending_key).where(rows.pending_key.in_(keys))
         return {key for key in session.scalars(query) if key is not None}
+
+    @staticmethod
+    def works_on(session: orm.Session, node: str) -> bool:
+        """Whether something is being done on a node, or on others together with it.
+
+        :param node: its uuid
+        """
+        rows = models.Operation
+        parents = sa.select(rows.parent_id).where(rows.node == node, rows.parent_id.is_not(None))
+        mine = sa.or_(rows.node == node, rows.id.in_(parents))
+        return (
+            session.scalar(sa.select(rows.id).where(rows.state.in_(states.OPERATION_OPEN), mine).limit(1)) is not None
+        )

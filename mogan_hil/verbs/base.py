@@ -202,10 +202,12 @@ def journal(
     node: str | None = None,
     parent_id: int | None = None,
     payload: dict[str, Any] | None = None,
+    overrides_lock: bool = False,
 ) -> Operation:
     """Write an operation to the journal, in the transaction that writes its intent.
 
     :param busy: what to raise when another open operation holds the same key
+    :param overrides_lock: a lock that is laid from now on does not stop it, nor what is begun on behalf of another
     """
     return Operation.create(
         session,
@@ -220,5 +222,5 @@ def journal(
         node=node,
         parent_id=parent_id,
         payload=payload or {},
-        overrides_lock=call.overrides_lock,
+        overrides_lock=overrides_lock or parent_id is not None or call.overrides_lock,
     )

@@ -10,14 +10,28 @@ from oslo_utils import uuidutils
 from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
+from mogan_hil.drivers.obm.base import BOOT_DEVICE
 from mogan_hil.objects.instance import Flavor, Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
 from mogan_hil.verbs.base import Call, resolve_project, visible_node, writes
-from mogan_hil.verbs.claims import Wire, wire_node
+from mogan_hil.verbs.claims import Wire, in_order, wire_node
 from mogan_hil.verbs.flavors import visible_flavor
 from mogan_hil.verbs.instances import begin
+from mogan_hil.verbs.obm import check_controller
+
+#: So many nodes that do not fit are passed over before a choice is given up.
+UNFIT = 20
+
+#: What one node lacks and another may have.
+NOT_THERE = (
+    exception.NotFound,
+    exception.NotCabled,
+    exception.WrongPhysicalNetwork,
+    exception.NoObm,
+    exception.ObmDisabled,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,13 @@ class Wanted:
     boot_device: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Build:
+    instance: Instance
+    operation: Operation
+    lanes: frozenset[str]
+
+
 @writes
 def create(
     call: Call, wanted: Wanted, project: str | None, min_count: int, max_count: int
@@ -48,6 +69,7 @@ def create(
     :raises exception.NotFound: there is no such flavor, node, network or project
     :raises exception.NotEnoughNodes: fewer than `min_count` nodes fit
     :raises exception.NodeClaimed: the named node is another's
+    :raises exception.NoObm: no node can be told what to boot from
     :raises exception.Duplicate: the project has an instance of this name
     :raises: what attaching a network raises
     """
@@ -60,46 +82,54 @@ def create(
     with call.writer() as session:
         owner = resolve_project(session, call, project)
         call.check(rules.CREATE, owner)
-        flavor, nodes = _nodes(session, call, wanted, owner, min_count, max_count)
-        found = [
-            _begin(session, call, wanted, owner, flavor, node, index, max_count) for index, node in enumerate(nodes)
-        ]
-    for lane in sorted({lane for _, _, lanes in found for lane in lanes}):
+        if wanted.node is not None:
+            found = [_on_named(session, call, wanted, owner)]
+        else:
+            found = _on_chosen(session, call, wanted, owner, min_count, max_count)
+    for lane in sorted({lane for build in found for lane in build.lanes}):
         call.services.client.wake(lane)
-    return [item[0] for item in found], [item[1] for item in found]
+    return [build.instance for build in found], [build.operation for build in found]
 
 
-def _nodes(
+def _on_named(session: orm.Session, call: Call, wanted: Wanted, owner: str) -> _Build:
+    node = visible_node(session, call, wanted.node or "", lock="update")
+    if not node.claim(session, owner):
+        raise exception.NodeUnavailable(name=node.name) if node.maintenance else exception.NodeClaimed(name=node.name)
+    return _begin(session, call, wanted, wanted.name, owner, None, node)
+
+
+def _on_chosen(
     session: orm.Session, call: Call, wanted: Wanted, owner: str, min_count: int, max_count: int
-) -> tuple[Flavor | None, list[Node]]:
-    if wanted.node is not None:
-        node = visible_node(session, call, wanted.node, lock="update")
-        if not node.claim(session, owner):
-            raise (
-                exception.NodeUnavailable(name=node.name) if node.maintenance else exception.NodeClaimed(name=node.name)
-            )
-        return None, [node]
+) -> list[_Build]:
+    """Take nodes that fit; one that cannot be wired as wanted is passed over."""
     flavor = visible_flavor(session, call, wanted.flavor or "")
-    nodes = Node.choose(session, max_count, flavor.resource_class, flavor.traits)
-    if len(nodes) < min_count:
-        raise exception.NotEnoughNodes(wanted=min_count, found=len(nodes))
-    for node in nodes:
-        if not node.claim(session, owner):
-            raise exception.NodeClaimed(name=node.name)
-    return flavor, nodes
+    found: list[_Build] = []
+    unfit: list[int] = []
+    why: exception.MoganHilError | None = None
+    while len(found) < max_count and len(unfit) < UNFIT:
+        nodes = Node.choose(session, max_count - len(found), flavor.resource_class, flavor.traits, unfit)
+        for node in nodes:
+            name = wanted.name if max_count == 1 else f"{wanted.name}-{len(found) + 1}"
+            try:
+                with session.begin_nested():
+                    if not node.claim(session, owner):
+                        raise exception.NodeClaimed(name=node.name)
+                    found.append(_begin(session, call, wanted, name, owner, flavor, node))
+            except (exception.NodeClaimed, *NOT_THERE) as error:
+                unfit.append(node.id)
+                why = error
+        if not nodes:
+            break
+    if len(found) < min_count:
+        raise why or exception.NotEnoughNodes(wanted=min_count, found=len(found))
+    return found
 
 
 def _begin(
-    session: orm.Session,
-    call: Call,
-    wanted: Wanted,
-    owner: str,
-    flavor: Flavor | None,
-    node: Node,
-    index: int,
-    count: int,
-) -> tuple[Instance, Operation, set[str]]:
-    name = wanted.name if count == 1 else f"{wanted.name}-{index + 1}"
+    session: orm.Session, call: Call, wanted: Wanted, name: str, owner: str, flavor: Flavor | None, node: Node
+) -> _Build:
+    if wanted.boot_device is not None:
+        check_controller(call, node, BOOT_DEVICE)
     instance = Instance.create(
         session,
         uuid=uuidutils.generate_uuid(),
@@ -112,18 +142,15 @@ def _begin(
         status=states.Instance.BUILDING,
         details={},
     )
-    operation = begin(
-        session,
-        call,
-        "instance_create",
-        instance,
-        {
-            "networks": [{"network": wire.network, "nic": wire.nic, "channel": wire.channel} for wire in wanted.wires],
-            "boot_device": wanted.boot_device,
-            "round": 0,
-            "resource_class": flavor.resource_class if flavor else None,
-            "traits": flavor.traits if flavor else [],
-        },
-        node.uuid,
-    )
-    return instance, operation, {operation.lane, *wire_node(session, call, node, wanted.wires, operation.id)}
+    wires = in_order(wanted.wires)
+    payload = {
+        "networks": [{"network": wire.network, "nic": wire.nic, "channel": wire.channel} for wire in wires],
+        "boot_device": wanted.boot_device,
+        "round": 0,
+        "resource_class": flavor.resource_class if flavor else None,
+        "traits": flavor.traits if flavor else [],
+    }
+    # A lock that is laid meanwhile is for what comes after the build.
+    operation = begin(session, call, "instance_create", instance, payload, node.uuid, overrides_lock=True)
+    lanes = wire_node(session, call, node, wires, operation.id)
+    return _Build(instance, operation, frozenset({operation.lane, *lanes}))

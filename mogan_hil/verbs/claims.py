@@ -120,6 +120,11 @@ def _wire(
     return parent, lanes
 
 
+def in_order(wires: Sequence[Wire]) -> list[Wire]:
+    """The order in which a node is wired: who names a NIC has it first."""
+    return sorted(wires, key=lambda wire: wire.nic is None)
+
+
 def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire], parent_id: int) -> set[str]:
     """Attach networks to a node on behalf of an operation. Returns the lanes that have work now.
 
@@ -127,7 +132,7 @@ def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire
     """
     taken: set[int] = set()
     lanes = set()
-    for wire in sorted(wires, key=lambda wire: wire.nic is None):
+    for wire in in_order(wires):
         nic = _nic_for(session, node, wire, taken)
         taken.add(nic.id)
         lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent_id).lane)

@@ -12,13 +12,14 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
 from mogan_hil.db import models
+from mogan_hil.drivers.obm.base import BOOT_DEVICE, SOFT_OFF
 from mogan_hil.objects import instance as instance_objects
 from mogan_hil.objects.base import Lock
 from mogan_hil.objects.instance import Flavor, Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
-from mogan_hil.verbs import attachments, locks
+from mogan_hil.verbs import attachments, locks, obm
 from mogan_hil.verbs.base import Call, journal, visible_node, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
@@ -66,10 +67,18 @@ def visible_instance(session: orm.Session, call: Call, ident: str, lock: Lock = 
 
 
 def begin(
-    session: orm.Session, call: Call, verb: str, instance: Instance, payload: Mapping[str, Any], node: str | None = None
+    session: orm.Session,
+    call: Call,
+    verb: str,
+    instance: Instance,
+    payload: Mapping[str, Any],
+    node: str | None = None,
+    *,
+    overrides_lock: bool = False,
 ) -> Operation:
     """Write an operation on an instance to the journal. The caller has authorized it.
 
+    :param overrides_lock: see :func:`.base.journal`
     :raises exception.Busy: another one is not finished
     """
     return journal(
@@ -82,6 +91,7 @@ def begin(
         node=node,
         busy=exception.Busy(kind="instance", name=instance.name),
         payload={"instance": instance.name, "instance_uuid": instance.uuid, **payload},
+        overrides_lock=overrides_lock,
     )
 
 
@@ -175,8 +185,10 @@ def set_power(call: Call, ident: str, target: str) -> Operation:
     :raises exception.InstanceLocked: it is locked
     :raises exception.InstanceState: it is in no state for it
     :raises exception.NoObm: its node cannot be switched
+    :raises exception.ObmDisabled: out-of-band management of its node is disabled
     """
-    return _change(call, ident, rules.POWER, POWER_EVENTS[target], "instance_power", {"target": target})
+    needs = SOFT_OFF if target.startswith("soft_") else None
+    return _change(call, ident, rules.POWER, POWER_EVENTS[target], "instance_power", {"target": target}, needs)
 
 
 @writes
@@ -186,21 +198,32 @@ def rebuild(call: Call, ident: str, boot_device: str | None) -> Operation:
     :param boot_device: what it boots from this time; None leaves that as it is
     :raises: see :func:`set_power`
     """
-    return _change(call, ident, rules.REBUILD, states.Event.REBUILD, "instance_rebuild", {"boot_device": boot_device})
+    needs = BOOT_DEVICE if boot_device else None
+    payload = {"boot_device": boot_device}
+    return _change(call, ident, rules.REBUILD, states.Event.REBUILD, "instance_rebuild", payload, needs)
 
 
-def _change(call: Call, ident: str, rule: str, event: states.Event, verb: str, payload: Mapping[str, Any]) -> Operation:
+def _change(
+    call: Call,
+    ident: str,
+    rule: str,
+    event: states.Event,
+    verb: str,
+    payload: Mapping[str, Any],
+    needs: str | None = None,
+) -> Operation:
     with call.writer() as session:
         instance = visible_instance(session, call, ident)
         call.check(rule, instance.project_id)
-        node = Node.find(session, models.Node.id == instance.node_id)[0] if instance.node_id is not None else None
-        if event != states.Event.DELETE and (node is None or node.obm_driver is None):
-            raise exception.NoObm(name=node.name if node else "", what="no controller")
         before = instance.status
         instance.move(session, event, overrides_lock=call.overrides_lock, fault=None)
-        operation = begin(
-            session, call, verb, instance, {"before": str(before), **payload}, node.uuid if node else None
-        )
+        nodes = Node.find(session, models.Node.id == instance.node_id)
+        if event != states.Event.DELETE:
+            if not nodes:
+                raise exception.NoObm(f"Instance {instance.name!r} has no node.")
+            obm.check_controller(call, nodes[0], needs)
+        node = nodes[0].uuid if nodes else None
+        operation = begin(session, call, verb, instance, {"before": str(before), **payload}, node)
     call.services.client.wake(operation.lane)
     return operation
 
@@ -250,8 +273,7 @@ def attach(call: Call, ident: str, network: str, nic: str, channel: str | None) 
     :raises: what :func:`mogan_hil.verbs.attachments.create` raises
     """
     with call.reader() as session:
-        instance, node = _placed(session, call, ident)
-        call.check(rules.ATTACH_INTERFACE, instance.project_id)
+        node = _placed(session, call, ident, rules.ATTACH_INTERFACE)
     return attachments.create(call, node.uuid, nic, network, channel)
 
 
@@ -263,8 +285,7 @@ def detach(call: Call, ident: str, attachment: str) -> Operation:
     :raises: what :func:`mogan_hil.verbs.attachments.delete` raises
     """
     with call.reader() as session:
-        instance, node = _placed(session, call, ident)
-        call.check(rules.DETACH_INTERFACE, instance.project_id)
+        node = _placed(session, call, ident, rules.DETACH_INTERFACE)
         found = {
             item.uuid: (view.nic.uuid, item.network_uuid)
             for view in nics_of(session, node.id)
@@ -275,12 +296,14 @@ def detach(call: Call, ident: str, attachment: str) -> Operation:
     return attachments.delete(call, node.uuid, *found[attachment])
 
 
-def _placed(session: orm.Session, call: Call, ident: str) -> tuple[Instance, Node]:
+def _placed(session: orm.Session, call: Call, ident: str, rule: str) -> Node:
     instance = visible_instance(session, call, ident)
+    call.check(rule, instance.project_id)
     nodes = Node.find(session, models.Node.id == instance.node_id)
     if not nodes:
+        locks.check_instance(call, instance)
         raise exception.InstanceState(name=instance.name, status=str(instance.status), event="be wired")
-    return instance, nodes[0]
+    return nodes[0]
 
 
 @writes
@@ -290,6 +313,7 @@ def adopt(call: Call, name: str, node: str) -> InstanceView:
     :raises exception.NotFound: there is no such node
     :raises exception.NodeFree: it belongs to no project
     :raises exception.Conflict: it has an instance
+    :raises exception.Busy: something is being done on it, or on others together with it
     :raises exception.Duplicate: its project has an instance of this name
     """
     call.check(rules.ADOPT)
@@ -299,6 +323,8 @@ def adopt(call: Call, name: str, node: str) -> InstanceView:
             raise exception.NodeFree(name=found.name)
         if Instance.find(session, models.Instance.node_id == found.id):
             raise exception.Conflict(reason=f"Node {found.name!r} has an instance already.")
+        if Operation.works_on(session, found.uuid):
+            raise exception.Busy(kind="node", name=found.name)
         instance = Instance.create(
             session,
             name=name,

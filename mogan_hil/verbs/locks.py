@@ -7,12 +7,9 @@ comes after finds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-import sqlalchemy as sa
 from sqlalchemy import orm
 
-from mogan_hil.common import exception
+from mogan_hil.common import exception, states
 from mogan_hil.db import models
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.node import Node
@@ -20,22 +17,17 @@ from mogan_hil.policies import base as rules
 from mogan_hil.verbs.base import Call
 
 
-def check_node(session: orm.Session, call: Call, node: Node) -> None:
-    """Refuse a change of a node whose instance is locked.
+def check_node(session: orm.Session, call: Call, node: Node, *, settled: bool = True) -> None:
+    """Refuse a change of a node whose instance is locked, or is being made or unmade.
 
-    :raises exception.InstanceLocked: it is, and the caller may not override it
+    :param settled: whether the change would disturb that
+    :raises exception.InstanceLocked: it is locked, and the caller may not override it
+    :raises exception.InstanceState: it is being built or deleted
     """
-    check_nodes(session, call, [models.Node.id == node.id])
-
-
-def check_nodes(session: orm.Session, call: Call, where: Collection[sa.ColumnElement[bool]]) -> None:
-    """Refuse a change of nodes of which one has a locked instance; see :func:`check_node`.
-
-    :param where: the conditions for the nodes
-    """
-    nodes = sa.select(models.Node.id).where(*where)
-    for instance in Instance.find(session, models.Instance.node_id.in_(nodes), lock="update"):
+    for instance in Instance.find(session, models.Instance.node_id == node.id, lock="update"):
         check_instance(call, instance)
+        if settled and instance.status in states.INSTANCE_UNSETTLED:
+            raise exception.InstanceState(name=instance.name, status=str(instance.status), event="be changed beneath")
 
 
 def check_instance(call: Call, instance: Instance) -> None:

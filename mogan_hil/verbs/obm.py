@@ -30,7 +30,7 @@ def set_power(call: Call, ident: str, target: Power) -> Operation:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_POWER, node.project_id)
         locks.check_node(session, call, node)
-        _check(call, node, SOFT_OFF if target == Power.SOFT_OFF else None)
+        check_controller(call, node, SOFT_OFF if target == Power.SOFT_OFF else None)
         operation = _journal(session, call, "power", node, {"target": str(target)})
     call.services.client.wake(operation.lane)
     return operation
@@ -46,7 +46,7 @@ def set_boot_device(call: Call, ident: str, device: str, persistent: bool) -> Op
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_BOOT_DEVICE, node.project_id)
         locks.check_node(session, call, node)
-        _check(call, node, BOOT_DEVICE)
+        check_controller(call, node, BOOT_DEVICE)
         operation = _journal(session, call, "boot_device", node, {"device": device, "persistent": persistent})
     call.services.client.wake(operation.lane)
     return operation
@@ -95,11 +95,15 @@ def _ask(call: Call, ident: str, question: str, rule: str, capability: str | Non
     with call.reader() as session:
         node = visible_node(session, call, ident)
     call.check(rule, node.project_id)
-    _check(call, node, capability)
+    check_controller(call, node, capability)
     return call.services.client.ask(node.uuid, question, call.services.conf.api.device_timeout)
 
 
-def _check(call: Call, node: Node, capability: str | None) -> None:
+def check_controller(call: Call, node: Node, capability: str | None) -> None:
+    """Refuse what the controller of a node cannot do.
+
+    :raises: see :func:`set_power`
+    """
     if node.obm_driver is None:
         raise exception.NoObm(name=node.name, what="no controller")
     if capability is not None and capability not in call.services.drivers.obm(node.obm_driver).capabilities:

@@ -85,7 +85,7 @@ def delete(call: Call, ident: str) -> None:
     """Delete a project; its users are left without it.
 
     :raises exception.NotFound: there is none
-    :raises exception.InUse: it has nodes, networks or access to networks
+    :raises exception.InUse: it has nodes, instances, networks or access to networks
     :raises exception.Conflict: it is the one that the caller acts for or the last administrator's, or projects are
         Keystone's
     """
@@ -98,7 +98,8 @@ def delete(call: Call, ident: str) -> None:
         if not any(role.project_id != found.uuid for role in RoleAssignment.admins(session)):
             raise exception.Conflict(reason="The last administrator is of this project.")
         found.delete(
-            session, exception.InUse(kind="Project", name=found.name, what="nodes, networks or access to networks")
+            session,
+            exception.InUse(kind="Project", name=found.name, what="nodes, instances, networks or access to networks"),
         )
 
 

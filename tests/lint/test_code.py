@@ -26,8 +26,9 @@ HELPERS = {
     "claims": {"wire_node"},
     "instances": {"begin", "visible_instance"},
     "flavors": {"visible_flavor"},
-    "locks": {"check_instance", "check_node", "check_nodes"},
+    "locks": {"check_instance", "check_node"},
     "networks": {"visible_network"},
+    "obm": {"check_controller"},
     "switches": {"check_physical_network"},
 }
 
