@@ -166,6 +166,27 @@ class QuotaExceeded(Forbidden):
     template = "The project may have {limit} {resource}; it has {used}."
 
 
+class SwitchTwice(Conflict):
+    code = "switch.registered"
+    title = "The switch is registered"
+    template = "The options are those of a switch that is registered already: two would fight over its ports."
+
+
+class NodeQuarantined(Conflict):
+    code = "node.quarantined"
+    title = "The node is quarantined"
+    template = (
+        "Node {name!r} is free and cannot be given away: one of its ports is not proven parked, or its controller has "
+        "not come back from a call."
+    )
+
+
+class Unsettled(Conflict):
+    code = "device.unsettled"
+    title = "A call is still under way"
+    template = "The controller of node {name!r} has not come back from a call, which may still switch it; try later."
+
+
 class NotEnoughNodes(Conflict):
     code = "claim.not_enough_nodes"
     title = "Not enough free nodes"

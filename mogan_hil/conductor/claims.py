@@ -76,7 +76,7 @@ def _advance(session: orm.Session, claim: Operation) -> set[str]:
         _keep(claim.finish(session, verified=all(child.verified for child in children)))
         return set()
     lanes, busy = _take_off(session, claim, children)
-    if lanes or busy:
+    if lanes or busy or _in_use(session, claim):
         _keep(claim.wait(session, PATIENCE))
         return lanes
     kept = _give_back(session, claim)
@@ -137,6 +137,16 @@ def _detach(session: orm.Session, claim: Operation, child: Operation, row: model
         payload=child.payload,
     )
     Attachment.move(session, [row.id], states.Attachment.ACTIVE, states.Attachment.DETACHING)
+
+
+def _in_use(session: orm.Session, claim: Operation) -> bool:
+    """Whether somebody does something on a node that is to be given back: it must not reach who has it next."""
+    uuids = [item["uuid"] for item in claim.payload["nodes"]]
+    nodes = Node.find(
+        session, models.Node.uuid.in_(uuids), models.Node.project_id == (claim.project_id or ""), lock="update"
+    )
+    keys = [key for node in nodes for key in node.keys(session)]
+    return bool(Operation.open_keys(session, keys)) or any(node.unsettled for node in nodes)
 
 
 def _give_back(session: orm.Session, claim: Operation) -> list[str]:

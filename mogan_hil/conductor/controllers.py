@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from oslo_config import cfg
 from oslo_log import log
 from sqlalchemy import orm
 
-from mogan_hil.conductor.devices import Guard
+from mogan_hil.conductor.devices import Guard, Trouble
 from mogan_hil.conductor.lanes import Lost
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
@@ -27,12 +27,20 @@ LOG = log.getLogger(__name__)
 
 #: Seconds between two looks at a node that was switched.
 LOOK = 0.5
+#: A node that is on afterwards does not show that it was off between.
+UNPROVABLE = (Power.CYCLE, Power.RESET)
 
 
 class Controllers:
-    """The controllers that a conductor has talked to. One whose options were changed gets a new driver."""
+    """The controllers that a conductor has talked to. One whose options were changed gets a new driver.
 
-    def __init__(self, conf: cfg.ConfigOpts, drivers: Drivers, timeout: float) -> None:
+    :param trouble: what to tell of a controller's calls that are given up; None for calls that change nothing
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, drivers: Drivers, timeout: float, trouble: Callable[[Node], Trouble] | None = None
+    ) -> None:
+        self._trouble = trouble
         self._drivers = drivers
         self._timeout = timeout
         self._state_dir = Path(conf.state_path)
@@ -50,7 +58,9 @@ class Controllers:
             if known is None or known[0] != wanted:
                 if known is not None:
                     threading.Thread(target=known[1].close, daemon=True).start()
-                known = (wanted, self._make(node), Guard(f"The controller of node {node.name}", self._timeout))
+                trouble = None if self._trouble is None else self._trouble(node)
+                guard = Guard(f"The controller of node {node.name}", self._timeout, trouble)
+                known = (wanted, self._make(node), guard)
                 self._known[node.uuid] = known
             return known[1], known[2]
 
@@ -113,14 +123,34 @@ class NodeLane:
         """See :meth:`.lanes.Handler.recheck`."""
 
     def _do(self, node: Node, operation: Operation) -> None:
+        if node.project_id != operation.project_id:
+            raise DriverError("The node has changed hands.")
+        if node.unsettled:
+            raise DriverError("The node's controller has not come back from an earlier call.", transient=True)
         driver, guard = self._controllers.get(node)
         if operation.verb == "boot_device":
             self._boot_device(driver, guard, operation)
         elif operation.result is None:
-            guard.call(driver.set_power, Power(operation.payload["target"]))
+            self._set_power(driver, guard, operation)
             self._look(driver, guard, operation, models.now())
         else:
             self._look(driver, guard, operation, datetime.fromisoformat(operation.result["switched_at"]))
+
+    def _set_power(self, driver: ObmDriver, guard: Guard, operation: Operation) -> None:
+        # On and off may be repeated. A second cycle is another one: that it was begun is written down before.
+        once = operation.payload["target"] in UNPROVABLE
+        if once:
+            self._note(operation, {"switched_at": models.now().isoformat()})
+        try:
+            guard.call(driver.set_power, Power(operation.payload["target"]))
+        except DriverError as error:
+            if once and error.transient:  # it was not done
+                self._note(operation, None)
+            raise
+
+    def _note(self, operation: Operation, result: dict[str, Any] | None) -> None:
+        with self._database.writer() as session:
+            operation.update(session, result=result)
 
     def _boot_device(self, driver: ObmDriver, guard: Guard, operation: Operation) -> None:
         wanted = (operation.payload["device"], operation.payload["persistent"])
@@ -142,7 +172,8 @@ class NodeLane:
             raise DriverError(f"The node is still {seen} after {waited:.0f} seconds.")
         with self._database.writer() as session:
             if seen == (Power.OFF if off else Power.ON):
-                _keep(operation.finish(session, verified=True, result={"power": str(seen)}))
+                verified = None if operation.payload["target"] in UNPROVABLE else True
+                _keep(operation.finish(session, verified=verified, result={"power": str(seen)}))
             else:
                 operation.update(session, result={"switched_at": switched.isoformat()})
                 _keep(operation.wait(session, LOOK))

@@ -77,6 +77,15 @@ class SwitchLane:
                 system_operation(session, switch, "switch_heal", switch.lane, {"switch": switch.name})
         self._wake(lane)
 
+    def _device(self, switch: Switch) -> SwitchDevice:
+        if switch.unsettled:
+            raise DriverError(
+                "The switch has not come back from an earlier call.",
+                f"switch {switch.name} may still be changed by a call that was given up",
+                transient=True,
+            )
+        return self._switches.get(switch)
+
     def _ports(self, switch: Switch, operations: Sequence[Operation]) -> None:
         with self._database.reader() as session:
             wanted = port_rules.targets(
@@ -95,7 +104,7 @@ class SwitchLane:
         if not work:
             return
         try:
-            seen = self._apply(self._switches.get(switch), {item.port.name: item.config for _, item in work})
+            seen = self._apply(self._device(switch), {item.port.name: item.config for _, item in work})
         except DriverError as error:
             self._refused(switch, work, error)
             return
@@ -193,7 +202,7 @@ class SwitchLane:
 
     def _attempt(self, switch: Switch, port: str, config: PortConfig) -> PortState | None:
         try:
-            seen = self._apply(self._switches.get(switch), {port: config})
+            seen = self._apply(self._device(switch), {port: config})
         except DriverError as error:
             LOG.error("Port %(port)s could not be changed either: %(error)s", {"port": port, "error": error.operator})
             seen = None if isinstance(error, Hung) else self._look(switch, port)
@@ -202,7 +211,7 @@ class SwitchLane:
     def _look(self, switch: Switch, port: str) -> States | None:
         """What is refused may be so already."""
         try:
-            device = self._switches.get(switch)
+            device = self._device(switch)
             return device.guard.call(device.driver.read, [port]) if READ in device.capabilities else None
         except DriverError:
             return None
@@ -231,7 +240,7 @@ class SwitchLane:
             busy = Operation.open_keys(session, [target.port.pending_key for target in wanted])
         free = {target.port.name: target for target in wanted if target.port.pending_key not in busy}
         try:
-            device = self._switches.get(switch)
+            device = self._device(switch)
             before = device.guard.call(device.driver.read, list(free)) if READ in device.capabilities else {}
             wrong = {name: item.config for name, item in free.items() if not _matches(before.get(name), item.config)}
             after, refused = self._apply_each(device, wrong)

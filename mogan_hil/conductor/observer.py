@@ -74,9 +74,25 @@ class Observer:
                 busy.add(name)
             elif not in_sync and target.port.status != states.Port.ERROR:  # those in error are mended anyway
                 wrong.add(name)
-        if wrong and self._heals and not self._heal(switch):
-            busy |= wrong
+        if self._heals:
+            if wrong and not self._heal(switch):
+                busy |= wrong
+        else:
+            self._close(switch, [idle[name] for name in wrong if not idle[name].config.enabled])
         return busy
+
+    def _close(self, switch: Switch, opened: Collection[Target]) -> None:
+        """A port that is not in use is closed again whatever the configuration says: that undoes nobody's work."""
+        for target in opened:
+            payload: dict[str, object] = {
+                "port_uuid": target.port.uuid,
+                "port": target.port.name,
+                "switch": switch.name,
+            }
+            with self._database.writer() as session:
+                system_operation(session, switch, "port_mend", target.port.pending_key, payload)
+        if opened:
+            self._wake(switch.lane)
 
     def device(self, switch: Switch) -> SwitchDevice:
         """The observer's own connection to a switch.

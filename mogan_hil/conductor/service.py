@@ -16,7 +16,7 @@ from tooz import coordination
 from mogan_hil.common import exception
 from mogan_hil.conductor.claims import ClaimLane
 from mogan_hil.conductor.controllers import Controllers, NodeLane
-from mogan_hil.conductor.devices import Switches
+from mogan_hil.conductor.devices import Switches, Trouble
 from mogan_hil.conductor.instances import InstanceLane
 from mogan_hil.conductor.lanes import Handler, Lanes
 from mogan_hil.conductor.networking import SwitchLane
@@ -55,13 +55,21 @@ class Conductor:
         self._database = database
         me = f"{conf.host}:{os.getpid()}:{uuidutils.generate_uuid()[:8]}"
         self._coordinator = coordination.get_coordinator(lock_url(conf), me.encode())
-        self._switches = Switches(conf, drivers, conf.conductor.driver_timeout, lambda lane: switch_lane.recheck(lane))
+        limit = conf.conductor.hang_limit
+
+        def switch_trouble(switch: Switch) -> Trouble:
+            return Trouble(database, models.Switch, switch.uuid, limit, lambda: switch_lane.recheck(switch.lane))
+
+        def node_trouble(node: Node) -> Trouble:
+            return Trouble(database, models.Node, node.uuid, limit, lambda: self.wake(node.lane))
+
+        self._switches = Switches(conf, drivers, conf.conductor.driver_timeout, switch_trouble)
         self._eyes = Switches(conf, drivers, min(conf.conductor.driver_timeout, conf.api.device_timeout))
         self._observer = Observer(conf, database, self._eyes, self.wake)
         self._watchers = Watchers(self._observer, self._coordinator)
         switch_lane = SwitchLane(conf, database, self._switches, self.wake)
         timeout = min(conf.conductor.driver_timeout, conf.api.device_timeout)
-        self._obms = Controllers(conf, drivers, conf.conductor.driver_timeout)
+        self._obms = Controllers(conf, drivers, conf.conductor.driver_timeout, node_trouble)
         self._controllers = Controllers(conf, drivers, timeout)
         handlers: dict[str, Handler] = {
             "switch": switch_lane,

@@ -23,6 +23,14 @@ OPTS = [
         help="Seconds that one call of a driver may take. A call that takes longer ends its operation in error.",
     ),
     cfg.FloatOpt(
+        "hang_limit",
+        min=1,
+        max=86400,
+        default=600.0,
+        help="Seconds after which nobody waits any more for a driver's call that did not come back. Until then nothing "
+        "is proven of its device: attachments are not forgotten and nodes are not given away.",
+    ),
+    cfg.FloatOpt(
         "power_timeout",
         min=1,
         max=3600,
@@ -70,7 +78,8 @@ OPTS = [
             ("report", "Show it, log it and count it"),
             ("heal", "Also make the port as the database says, again"),
         ],
-        help="What to do about a port that was changed behind the service's back.",
+        help="What to do about a port in use that was changed behind the service's back. One that is not in use is "
+        "always closed again.",
     ),
 ]
 

@@ -77,13 +77,22 @@ class RoleAssignment(Base):
 
 class Switch(_Named, Base):
     __tablename__ = "switches"
-    __table_args__ = (_unique("switches", "uuid"), _unique("switches", "name"), OPTIONS)
+    __table_args__ = (
+        _unique("switches", "uuid"),
+        _unique("switches", "name"),
+        _unique("switches", "identity"),
+        OPTIONS,
+    )
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
     driver: Mapped[str] = mapped_column(sa.String(64))
     options: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     secrets: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     physical_network: Mapped[str] = mapped_column(sa.String(64))
+    #: Which real switch it is, as its driver tells from the options: two of them would fight over one port.
+    identity: Mapped[str | None] = mapped_column(sa.String(255))
+    #: Until then a call that was given up may still change it.
+    unsettled_until: Mapped[datetime | None] = mapped_column(Moment)
     #: Goes up with each change of how the switch is reached, so that a conductor knows to make its driver anew.
     generation: Mapped[int] = mapped_column(sa.Integer, default=0)
 
@@ -103,6 +112,8 @@ class Node(_Named, Base):
     obm_options: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     obm_secrets: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     obm_enabled: Mapped[bool] = mapped_column(sa.Boolean, default=True)
+    #: Until then a call that was given up may still switch it.
+    unsettled_until: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class NodeTrait(Base):

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from mogan_hil.common import states
 from mogan_hil.db import models
 from mogan_hil.objects import base
 
@@ -29,7 +30,13 @@ class Node(base.Stored):
     obm_options: dict[str, Any]
     obm_secrets: dict[str, Any]
     obm_enabled: bool
+    unsettled_until: datetime | None
     created_at: datetime
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a call to its controller that was given up may still switch it."""
+        return self.unsettled_until is not None and self.unsettled_until > models.now()
 
     @property
     def lane(self) -> str:
@@ -42,9 +49,13 @@ class Node(base.Stored):
         return f"obm:{self.uuid}"
 
     def claim(self, session: orm.Session, project_id: str) -> bool:
-        """Give the node to a project if nobody has it and it is not in maintenance."""
-        nodes = models.Node
-        return self.update(session, nodes.project_id.is_(None), nodes.maintenance.is_(False), project_id=project_id)
+        """Give the node to a project if nobody has it and it is fit to be given."""
+        return self.update(session, *claimable(), project_id=project_id)
+
+    def keys(self, session: orm.Session) -> list[str]:
+        """What operations on the node, whatever they change, hold while they are open."""
+        nics = session.scalars(sa.select(models.Nic.id).where(models.Nic.node_id == self.id))
+        return [self.obm_key, *(f"nic:{nic}" for nic in nics)]
 
     def release(self, session: orm.Session, project_id: str) -> bool:
         """Take the node back if this project has it."""
@@ -65,9 +76,7 @@ class Node(base.Stored):
         :returns: as many as there are, `count` at the most
         """
         nodes = models.Node
-        query = sa.select(nodes).where(
-            nodes.project_id.is_(None), nodes.maintenance.is_(False), nodes.id.not_in(exclude), *has_traits(traits)
-        )
+        query = sa.select(nodes).where(*claimable(), nodes.id.not_in(exclude), *has_traits(traits))
         if resource_class is not None:
             query = query.where(nodes.resource_class == resource_class)
         query = query.order_by(nodes.id).limit(count).with_for_update(skip_locked=True)
@@ -88,6 +97,20 @@ def has_traits(traits: Collection[str]) -> list[sa.ColumnElement[bool]]:
         sa.exists().where(models.NodeTrait.node_id == models.Node.id, models.NodeTrait.trait == trait)
         for trait in traits
     ]
+
+
+def claimable() -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes that may be given away: free, not in maintenance, every port as it should be, and no
+    call to the controller under way that was given up.
+    """
+    nodes, nics, ports = models.Node, models.Nic, models.Port
+    open_port = sa.exists().where(
+        nics.node_id == nodes.id,
+        ports.nic_id == nics.id,
+        sa.or_(ports.in_sync.is_(False), ports.status == states.Port.ERROR),
+    )
+    settled = sa.or_(nodes.unsettled_until.is_(None), nodes.unsettled_until <= models.now())
+    return [nodes.project_id.is_(None), nodes.maintenance.is_(False), settled, sa.not_(open_port)]
 
 
 class Metadata(base.Stored):

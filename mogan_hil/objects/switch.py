@@ -20,8 +20,15 @@ class Switch(base.Stored):
     options: dict[str, Any]
     secrets: dict[str, Any]
     physical_network: str
+    identity: str | None
+    unsettled_until: datetime | None
     generation: int
     created_at: datetime
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a call that was given up may still change it."""
+        return self.unsettled_until is not None and self.unsettled_until > models.now()
 
     @property
     def lane(self) -> str:

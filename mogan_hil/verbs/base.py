@@ -163,6 +163,16 @@ def nodes_seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
     return [sa.or_(column.is_(None), column == call.project_id)]
 
 
+def not_claimed(session: orm.Session, node: Node) -> exception.MoganHilError:
+    """Why a node could not be claimed just now."""
+    for current in Node.find(session, Node.MODEL.id == node.id):
+        if current.project_id is None and current.maintenance:
+            return exception.NodeUnavailable(name=node.name)
+        if current.project_id is None:
+            return exception.NodeQuarantined(name=node.name)
+    return exception.NodeClaimed(name=node.name)
+
+
 def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
     """The id of the project that is meant, the caller's own if none is named. One of Keystone's is written down.
 

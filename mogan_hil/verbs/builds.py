@@ -15,7 +15,7 @@ from mogan_hil.objects.instance import Flavor, Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
-from mogan_hil.verbs.base import Call, resolve_project, visible_node, writes
+from mogan_hil.verbs.base import Call, not_claimed, resolve_project, visible_node, writes
 from mogan_hil.verbs.claims import Wire, in_order, wire_node
 from mogan_hil.verbs.flavors import visible_flavor
 from mogan_hil.verbs.instances import begin
@@ -94,7 +94,7 @@ def create(
 def _on_named(session: orm.Session, call: Call, wanted: Wanted, owner: str) -> _Build:
     node = visible_node(session, call, wanted.node or "", lock="update")
     if not node.claim(session, owner):
-        raise exception.NodeUnavailable(name=node.name) if node.maintenance else exception.NodeClaimed(name=node.name)
+        raise not_claimed(session, node)
     return _begin(session, call, wanted, wanted.name, owner, None, node)
 
 

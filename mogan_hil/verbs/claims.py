@@ -16,7 +16,7 @@ from mogan_hil.objects.node import Nic, Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import node as rules
 from mogan_hil.verbs.attachments import attach
-from mogan_hil.verbs.base import Call, journal, resolve_project, visible_node, writes
+from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, visible_node, writes
 
 #: Lanes on which claims are watched over. More only mean that more of them are settled at a time.
 LANES = 16
@@ -65,11 +65,7 @@ def create(
         found = _named(session, call, nodes) if nodes else _chosen(session, count or 1, resource_class, traits)
         for node in found:
             if not node.claim(session, owner):
-                raise (
-                    exception.NodeUnavailable(name=node.name)
-                    if node.maintenance
-                    else exception.NodeClaimed(name=node.name)
-                )
+                raise not_claimed(session, node)
         operation, lanes = _wire(session, call, owner, found, wires) if wires else (None, set())
     for lane in sorted(lanes):
         call.services.client.wake(lane)

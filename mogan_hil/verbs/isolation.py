@@ -46,6 +46,7 @@ class Isolation:
 
     :param carriers: every registered port that carries the network's segment or should
     :param silent: the names of the switches that did not answer in time
+    :param shows_cabling: whether the caller may know ports and switches
     """
 
     network: Network

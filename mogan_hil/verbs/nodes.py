@@ -15,12 +15,12 @@ from mogan_hil.db import models
 from mogan_hil.drivers import loader
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.network import Attachment
-from mogan_hil.objects.node import Metadata, Nic, Node, has_traits
+from mogan_hil.objects.node import Metadata, Node, has_traits
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import nic as nic_rules
 from mogan_hil.policies import node as rules
 from mogan_hil.verbs import locks
-from mogan_hil.verbs.base import Call, nodes_seen_by, resolve_project, visible_node, writes
+from mogan_hil.verbs.base import Call, nodes_seen_by, not_claimed, resolve_project, visible_node, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
 from mogan_hil.verbs.switches import split_secrets, with_kept
@@ -200,7 +200,7 @@ def claim(call: Call, ident: str, project: str | None) -> NodeView:
         owner = _claimant(session, call, project)
         node = visible_node(session, call, ident)
         if node.project_id != owner and not node.claim(session, owner):
-            raise _not_claimed(session, call, node)
+            raise not_claimed(session, node)
         return _view(session, call, node.uuid)
 
 
@@ -211,13 +211,6 @@ def _claimant(session: orm.Session, call: Call, project: str | None) -> str:
     owner = resolve_project(session, call, project)
     call.check(rules.CLAIM, owner)
     return owner
-
-
-def _not_claimed(session: orm.Session, call: Call, node: Node) -> exception.MoganHilError:
-    current = Node.find(session, models.Node.id == node.id)
-    if current and current[0].project_id is None and current[0].maintenance:
-        return exception.NodeUnavailable(name=node.name)
-    return exception.NodeClaimed(name=node.name)
 
 
 @writes
@@ -237,10 +230,12 @@ def release(call: Call, ident: str) -> None:
         locks.check_node(session, call, node)
         if Instance.find(session, models.Instance.node_id == node.id):
             raise exception.InUse(kind="Node", name=node.name, what="an instance")
-        nics = Nic.find(session, models.Nic.node_id == node.id)
-        if Operation.open_keys(session, [node.obm_key, *(nic.pending_key for nic in nics)]):
+        if node.unsettled:
+            raise exception.Unsettled(name=node.name)
+        if Operation.open_keys(session, node.keys(session)):
             raise exception.Busy(kind="node", name=node.name)
-        if Attachment.find(session, models.Attachment.nic_id.in_([nic.id for nic in nics])):
+        nics = sa.select(models.Nic.id).where(models.Nic.node_id == node.id)
+        if Attachment.find(session, models.Attachment.nic_id.in_(nics)):
             raise exception.InUse(kind="Node", name=node.name, what="networks attached")
         node.release(session, node.project_id)
 

@@ -121,6 +121,7 @@ def delete(call: Call, switch: str, port: str) -> None:
 
     :raises exception.NotFound: there is no such switch or port
     :raises exception.InUse: a NIC is cabled to it
+    :raises exception.Conflict: it is not parked
     :raises exception.Busy: an operation on it is not finished
     """
     call.check(rules.DELETE)
@@ -128,6 +129,8 @@ def delete(call: Call, switch: str, port: str) -> None:
         _, found = _find(session, switch, port, lock="update")
         if found.nic_id is not None:
             raise exception.InUse(kind="Port", name=found.name, what="a NIC")
+        if found.in_sync is False:
+            raise exception.Conflict(reason=f"Port {found.name!r} is not parked; heal its switch first.")
         if Operation.open_keys(session, [found.pending_key]):
             raise exception.Busy(kind="port", name=found.name)
         found.delete(session)

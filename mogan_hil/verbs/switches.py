@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
-from mogan_hil.common import exception
+from mogan_hil.common import exception, states
 from mogan_hil.db import models
 from mogan_hil.drivers import loader
 from mogan_hil.drivers.base import MASK, Driver
@@ -51,6 +52,7 @@ def create(
 
     :raises exception.BadField: no such driver or physical network, or the options do not fit the driver
     :raises exception.Duplicate: the name is taken
+    :raises exception.SwitchTwice: it is registered already
     """
     call.check(rules.CREATE)
     switch_class = call.services.drivers.switch(driver)
@@ -58,9 +60,11 @@ def create(
     loader.check_options(switch_class, options)
     shown, secrets = split_secrets(switch_class, options)
     with call.writer() as session:
+        _check_single(session, switch_class.identity(options))
         return Switch.create(
             session,
             name=name,
+            identity=switch_class.identity(options),
             driver=driver,
             options=shown,
             secrets=secrets,
@@ -110,6 +114,9 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
     :raises exception.NotFound: there is none
     :raises exception.BadField: the options do not fit the driver
     :raises exception.Duplicate: the name is taken
+    :raises exception.SwitchTwice: the options are those of another registered switch
+    :raises exception.InUse: the options are another switch's, and networks are attached through this one
+    :raises exception.Busy: it is being healed
     """
     call.check(rules.UPDATE)
     with call.writer() as session:
@@ -121,9 +128,43 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
             loader.check_options(switch_class, options)
             values["options"], values["secrets"] = split_secrets(switch_class, options)
             values["generation"] = switch.generation + 1
+            values["identity"] = switch_class.identity(options)
+            _check_move(session, switch, values["identity"])
+            _prove(session, call, switch)
         if values:
             switch.update(session, **values)
-        return switch
+    if "options" in changes:
+        call.services.client.wake(switch.lane)
+    return switch
+
+
+def _check_single(session: orm.Session, identity: str | None) -> None:
+    if identity is not None and Switch.find(session, models.Switch.identity == identity):
+        raise exception.SwitchTwice()
+
+
+def _check_move(session: orm.Session, switch: Switch, identity: str | None) -> None:
+    """Options of another switch: what is attached would stay on this one, where nobody sees it any more."""
+    if identity == switch.identity:
+        return
+    _check_single(session, identity)
+    ports, attachments = models.Port, models.Attachment
+    attached = sa.select(attachments.id).join(ports, ports.nic_id == attachments.nic_id)
+    if session.scalar(attached.where(ports.switch_id == switch.id).limit(1)) is not None:
+        raise exception.InUse(kind="Switch", name=switch.name, what="networks attached through it")
+
+
+def _prove(session: orm.Session, call: Call, switch: Switch) -> None:
+    """Nothing is known of the ports until they were seen through the new options."""
+    ports = models.Port
+    session.execute(
+        sa.update(ports).where(ports.switch_id == switch.id).values(status=states.Port.NEW, in_sync=None, observed=None)
+    )
+    busy = exception.Busy(kind="switch", name=switch.name)
+    payload = {"switch": switch.name}
+    journal(
+        session, call, "switch_heal", switch.lane, pending_key=switch.lane, project_id=None, busy=busy, payload=payload
+    )
 
 
 @writes

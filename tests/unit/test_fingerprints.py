@@ -23,12 +23,12 @@ OBJECTS = {
     "Metadata": "1.0-6e61b19588b8cb6f83b6015ad928a53b",
     "Network": "1.0-00974ffe55c7f2d4a41f68b93ed9472a",
     "Nic": "1.0-c2c3368018475f47aee587c0185cd2ec",
-    "Node": "1.0-6729160cc8f794c296977365b8530b8a",
+    "Node": "1.0-c1aa00dc29f90802a46add04872a4cf4",
     "Operation": "1.0-ca457e50cbb31c757045a8869e3c08c4",
     "Port": "1.0-fcc08271f135710fb37a4d425a7c32f1",
     "Project": "1.0-dd772d153240a04987939a0e19ada5f6",
     "RoleAssignment": "1.0-298b5b60c5e493b5ab0e3778aa927488",
-    "Switch": "1.0-5077f5ca98e766b3c10184480b60c3d9",
+    "Switch": "1.0-424096bc6d9353ac1e297e7f32d3c413",
     "User": "1.0-77e56ec6a8f1a743e1208bd2ac141d96",
 }
 

@@ -123,6 +123,14 @@ class SwitchDriver(Driver, abc.ABC):
         if cls.port_name_pattern.fullmatch(name) is None:
             raise ValueError(f"{name!r} is not a port name of this switch ({cls.port_name_pattern.pattern})")
 
+    @classmethod
+    def identity(cls, options: Options) -> str | None:
+        """Which real switch this is, so that none is registered twice. None where the options do not tell.
+
+        :returns: 255 characters at the most
+        """
+        return None
+
     @abc.abstractmethod
     def configure(self, ports: Mapping[str, PortConfig]) -> None:
         """Make all these ports so, in one session with the switch, and leave every other port alone.

@@ -133,7 +133,7 @@ class FakeSwitch(base.SwitchDriver):
         self._device.session()
         for port in sorted(ports):
             if not self._has(port):
-                raise base.DriverError(f"The switch has no port {port}.", f"{self.environment.name}: no port {port}")
+                raise base.DriverError("The switch has no such port.", f"{self.environment.name}: no port {port}")
             if self._device.hits("crash", port):
                 raise RuntimeError(f"crash: {port}")
             if self._device.hits("hang", port):

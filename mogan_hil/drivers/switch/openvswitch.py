@@ -202,6 +202,11 @@ class Ovs:
         query = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["cur_cfg"]}
         self.server.transact(lambda transaction: transaction.add_op(query), deadline)
 
+    @classmethod
+    def identity(cls, options: Options) -> str | None:
+        """The bridge at its database."""
+        return f"openvswitch {options['endpoint']} {options['bridge']}"[:255]
+
     def configure(self, ports: Mapping[str, base.PortConfig], deadline: float) -> bool:
         """Write all ports in one transaction, and wait until ovs-vswitchd has applied it.
 
@@ -223,7 +228,7 @@ class Ovs:
         rows = self.ports()
         if missing := sorted(set(ports) - set(rows)):
             raise base.DriverError(
-                f"The switch has no port {missing[0]}.", f"Bridge {self.bridge} has no port {', '.join(missing)}"
+                "The switch has no such port.", f"Bridge {self.bridge} has no port {', '.join(missing)}"
             )
         root = self._root()
         # The ports are still there, and nobody wrote since. The latter also stops a transaction of ours that was given
@@ -242,7 +247,7 @@ class Ovs:
     def _check_interfaces(port: Any) -> None:
         errors = [f"{interface.name}: {interface.error[0]}" for interface in port.interfaces if interface.error]
         if errors and len(errors) == len(port.interfaces):
-            raise base.DriverError(f"Port {port.name} of the switch is broken.", "; ".join(errors))
+            raise base.DriverError("The port of the switch is broken.", f"{port.name}: {'; '.join(errors)}")
 
     @staticmethod
     def _write(port: Any, columns: Mapping[str, Any]) -> None:

@@ -120,6 +120,12 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("secrets", sa.JSON(), nullable=False),
         sa.Column("physical_network", sa.String(length=64), nullable=False),
+        sa.Column("identity", sa.String(length=255), nullable=True),
+        sa.Column(
+            "unsettled_until",
+            sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mariadb").with_variant(mysql.DATETIME(fsp=6), "mysql"),
+            nullable=True,
+        ),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column(
             "created_at",
@@ -127,6 +133,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("identity", name="uniq_switches0identity"),
         sa.UniqueConstraint("name", name="uniq_switches0name"),
         sa.UniqueConstraint("uuid", name="uniq_switches0uuid"),
         mysql_charset="utf8mb4",
@@ -212,6 +219,11 @@ def upgrade() -> None:
         sa.Column("obm_options", sa.JSON(), nullable=False),
         sa.Column("obm_secrets", sa.JSON(), nullable=False),
         sa.Column("obm_enabled", sa.Boolean(), nullable=False),
+        sa.Column(
+            "unsettled_until",
+            sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mariadb").with_variant(mysql.DATETIME(fsp=6), "mysql"),
+            nullable=True,
+        ),
         sa.Column(
             "created_at",
             sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mariadb").with_variant(mysql.DATETIME(fsp=6), "mysql"),
