@@ -29,6 +29,7 @@ ROLES = {
     "red-admin": ("red", "admin"),
     "red-manager": ("red", "manager"),
     "red-member": ("red", "member"),
+    "red-colleague": ("red", "member"),
     "red-reader": ("red", "reader"),
     "red-service": ("red", "service"),
     "blue-admin": ("blue", "admin"),
