@@ -178,7 +178,7 @@ class Story:
     def _isolation(self, moment: str, expected: bool) -> None:
         report = self._users["red"].get("networks", "red-net", "isolation")
         carried = ", ".join(
-            f"{item['port']}{'' if item['expected'] else ' (should not)'}"
+            f"{item['node'] or 'another'}{'' if item['expected'] else ' (should not)'}"
             for item in report["ports"]
             if item["carries"]
         )

@@ -20,6 +20,9 @@ from mogan_hil.verbs.listing import Page
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
+#: What an operation's payload has of the cabling.
+CABLING = ("port_uuid", "port", "switch")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -107,12 +110,15 @@ def operation_view(call: Call, operation: Any) -> dict[str, Any]:
 
 
 def operation_views(call: Call, operations: Sequence[Any]) -> list[dict[str, Any]]:
-    """Operations as they are shown to the caller; the details of errors only to operators."""
+    """Operations as they are shown to the caller.
+
+    Only operators see the details of errors, and what tells the cabling: the lane and `CABLING` of the payload. Without
+    the right the lane is left out, as the details are.
+    """
     names = [
         "uuid",
         "verb",
         "state",
-        "lane",
         "project_id",
         "user_id",
         "request_id",
@@ -127,8 +133,15 @@ def operation_views(call: Call, operations: Sequence[Any]) -> list[dict[str, Any
         "finished_at",
     ]
     if call.allows(operation_rules.GET_DETAIL):
-        names += ["error_detail", "conductor"]
-    return [{name: getattr(operation, name) for name in names} for operation in operations]
+        names += ["lane", "error_detail", "conductor"]
+        return [{name: getattr(operation, name) for name in names} for operation in operations]
+    return [
+        {**{name: getattr(operation, name) for name in names}, "payload": _told(operation)} for operation in operations
+    ]
+
+
+def _told(operation: Any) -> dict[str, Any]:
+    return {name: value for name, value in operation.payload.items() if name not in CABLING}
 
 
 __all__ = [

@@ -18,10 +18,11 @@ RULES = [
     base.rule(
         GET_CABLING,
         base.SITE_READER,
-        "See which port a NIC is cabled to.",
+        "See which port a NIC is cabled to, and the ports and switches of an isolation report.",
         ("GET", "/v1/nodes/{node}"),
         ("GET", "/v1/nodes/{node}/nics"),
         ("GET", "/v1/nodes/{node}/nics/{nic}"),
+        ("GET", "/v1/networks/{network}/isolation"),
     ),
     base.rule(DELETE, base.ADMIN, "Remove a NIC that is not cabled.", ("DELETE", "/v1/nodes/{node}/nics/{nic}")),
 ]

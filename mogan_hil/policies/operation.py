@@ -17,7 +17,7 @@ RULES = [
     base.rule(
         GET_DETAIL,
         base.SITE_READER,
-        "See the details of an error that are meant for operators.",
+        "See what is meant for operators: the details of an error, the lane, the port and the switch.",
         ("GET", "/v1/operations"),
         ("GET", "/v1/operations/{operation}"),
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import testtools
 
@@ -110,3 +111,58 @@ class TestIsolation(testtools.TestCase):
         report = site.admin.get("networks/net/isolation")
         self.assertLess(time.monotonic() - began, 3.8)
         self.assertEqual((None, ["s1", "s2", "s3", "s4"]), (report["isolated"], report["unreachable_switches"]))
+
+
+class TestCabling(testtools.TestCase):
+    """Tenants learn nothing of switches and ports, whatever they ask and whatever goes wrong."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.site = self.useFixture(
+            service.Embedded({("conductor", "max_attempts"): 1, ("conductor", "driver_timeout"): 0.5})
+        )
+        self.admin = self.site.admin
+        self.admin.add_project("red")
+        self.red = self.admin.as_user("red-member")
+        self.switch = self.admin.add_switch("hidden-switch", ["hidden-port"])
+        self.port = self.admin.get("switches/hidden-switch/ports/hidden-port")["uuid"]
+        self.admin.add_node("n1", "hidden-switch", "hidden-port")
+        self.red.put("nodes/n1/project", {})
+        self.red.post("networks", {"name": "net"})
+
+    def _silent(self, path: str) -> Any:
+        answer = self.red.call("GET", path, status=200)
+        for word in ("hidden-switch", "hidden-port", self.switch["uuid"], self.port):
+            self.assertNotIn(word, answer.text)
+        return answer.json
+
+    def test_operations(self) -> None:
+        done = self.red.attach("n1", "net")
+        self.assertNotIn("lane", done)
+        self.assertEqual({"node", "nic", "network", "network_uuid", "channel"}, set(done["payload"]))
+        self._silent("operations")
+        shown = self.admin.get(f"operations/{done['uuid']}")
+        self.assertEqual((f"switch:{self.switch['uuid']}", self.port), (shown["lane"], shown["payload"]["port_uuid"]))
+
+    def test_isolation(self) -> None:
+        self.red.attach("n1", "net")
+        report = self._silent("networks/net/isolation")
+        self.assertEqual([{"node": "n1", "expected": True, "carries": True}], report["ports"])
+        (port,) = self.admin.get("networks/net/isolation")["ports"]
+        self.assertEqual(("hidden-switch", "hidden-port"), (port["switch"], port["port"]))
+        fake.set_faults(self.site.state_dir, self.switch["uuid"], unreadable=True)
+        self.assertIsNone(self._silent("networks/net/isolation")["isolated"])
+        self.assertEqual(["hidden-switch"], self.admin.get("networks/net/isolation")["unreachable_switches"])
+
+    def test_errors(self) -> None:
+        every = ["hidden-port"]
+        for faults in (
+            {"crash": every},
+            {"fail": every},
+            {"lie": every},
+            {"hang": every, "hang_seconds": 1},
+            {"ports": []},
+        ):
+            fake.set_faults(self.site.state_dir, self.switch["uuid"], **faults)
+            failed = self.red.attach("n1", "net", state="error")
+            self.assertRegex(self._silent(f"operations/{failed['uuid']}")["error"], "switch|port")

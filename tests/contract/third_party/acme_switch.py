@@ -35,7 +35,7 @@ class AcmeSwitch(SwitchDriver):
         lines = self._lines()
         for port, config in ports.items():
             if port not in lines:
-                raise DriverError(f"The switch has no port {port}.")
+                raise DriverError("The switch has no such port.", f"no port {port}")
             lines[port] = f"{config.native or 0} {channels.ranges(config.tagged) or 0}" if config.enabled else "shut"
         Path(self.options["path"]).write_text("".join(f"{port}={line}\n" for port, line in lines.items()))
 

@@ -128,16 +128,12 @@ def isolation(call: Call, network: str) -> dict[str, Any]:
     return {
         "network": {"uuid": found.network.uuid, "name": found.network.name},
         "isolated": found.isolated,
-        "unreachable_switches": found.silent,
-        "ports": [_carrier_view(item) for item in found.carriers],
+        **({"unreachable_switches": found.silent} if found.shows_cabling else {}),
+        "ports": [_carrier_view(item, found.shows_cabling) for item in found.carriers],
     }
 
 
-def _carrier_view(item: Carrier) -> dict[str, Any]:
-    return {
-        "switch": item.switch.name,
-        "port": item.port.name,
-        "node": item.node.name if item.node else None,
-        "expected": item.expected,
-        "carries": item.carries,
-    }
+def _carrier_view(item: Carrier, shows_cabling: bool) -> dict[str, Any]:
+    cabling = {"switch": item.switch.name, "port": item.port.name} if shows_cabling else {}
+    node = item.node.name if item.node else None
+    return {**cabling, "node": node, "expected": item.expected, "carries": item.carries}
