@@ -36,11 +36,13 @@ class Crashing(OnProcesses):
     }
     delay = 0.05
     conductors: dict[int, Any]
+    known: set[int]
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.conductors = {}
+        cls.known = set()
 
     def setUp(self) -> None:
         super().setUp()
@@ -67,6 +69,13 @@ class Crashing(OnProcesses):
             self.conductors[started.pid] = started
         for pid in list(self.conductors)[conductors:]:
             self.site.kill_conductor(self.conductors.pop(pid))
+
+    def ready(self) -> None:
+        """Wait until each of them works."""
+        for pid, conductor in self.conductors.items():
+            if pid not in self.known:
+                self.site._ready(conductor, "the conductor works")
+                self.known.add(pid)
 
     def at_work(self) -> list[int]:
         """The conductors that have an operation in their hands, not counting the dead."""
@@ -153,6 +162,7 @@ class Crashes:
     def test_nobody_dies(self) -> None:
         """Two conductors never have one operation in their hands."""
         self.have(2)
+        self.ready()
         traffic = self.traffic(100)
         traffic.join(60)
         found = self.settled(traffic)

@@ -180,6 +180,7 @@ class TestStaleLooks(Drift):
 
     def test_of_what_was(self) -> None:
         switch, node = self.wired("late")
+        self.by_hand(switch, OTHER)
         looking = self.look(switch)
         self.red.wait(self.detach(node))
         self.gate.set()
@@ -223,7 +224,10 @@ class TestTwoWatchers(OnProcesses):
         return {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
     def test_two_watchers(self) -> None:
-        switch, _ = rack(self.site.database, 1)
+        switch, (node,) = rack(self.site.database, 1)
+        self.site.admin.put(f"nodes/{node}/project", {})
+        self.site.admin.post("networks", {"name": "watched"})
+        self.site.admin.attach(node, "watched")  # a port that is not in use would be closed again
         (first,) = self.change(switch, 77)
         self.assertEqual({first: 1}, self.change(switch, 78))
         self.site.kill_conductor(self.conductor(first))
