@@ -32,6 +32,8 @@ _DEVICES: Mapping[str, int] = {"pxe": 1, "disk": 2, "cdrom": 5, "bios": 6, "flop
 #: Completion codes (table 5-2) of what may go well later: busy, timeout, out of space, no answer, repository or
 #: firmware being updated, starting up, destination not there.
 _LATER = frozenset({0xC0, 0xC3, 0xC4, 0xCE, 0xD0, 0xD1, 0xD2, 0xD3})
+#: Seconds before another try for a console: somebody who has just closed it needs a moment to give it back.
+_CONSOLE_PAUSES = (0.3, 0.7)
 
 #: What the tenant is told, and whether it may pass, for what :mod:`.ipmi_process` says.
 _TOLD: Mapping[str, tuple[str, bool]] = {
@@ -219,10 +221,7 @@ class Ipmi(base.ObmDriver):
 
     def _open(self, session: _Session, console: bool, deadline: float) -> None:
         login = {"port": 623, "kg": None, "privilege": "administrator", **self.options, "console": console}
-        try:
-            self._exchange(session, login, deadline)
-        except _Ended:
-            raise self._error("unreachable", "the process of the session ended") from None
+        self._exchange(session, login, deadline)
 
     def _drop(self, wait: float = 0) -> None:
         with self._lock:
@@ -234,17 +233,15 @@ class Ipmi(base.ObmDriver):
         """The data of the answer, without the completion code."""
         request = {"netfn": _CHASSIS, "command": command, "data": data}
         try:
-            if (session := self._session) is not None:
+            for _ in range(2):  # a session may end by itself just when it is needed
                 try:
+                    if (session := self._session) is None:
+                        session = self._session = _Session()
+                        self._open(session, False, deadline)
                     return self._judge(self._exchange(session, request, deadline), command)
-                except _Ended:  # it had waited long enough for this request
+                except _Ended:
                     self._drop()
-            session = self._session = _Session()
-            self._open(session, False, deadline)
-            return self._judge(self._exchange(session, request, deadline), command)
-        except _Ended:
-            self._drop()
-            raise self._error("unreachable", "the session was closed") from None
+            raise self._error("unreachable", "the process of the session ended, twice")
         except DriverError:
             self._drop()
             raise
@@ -311,13 +308,21 @@ class Ipmi(base.ObmDriver):
 
     def console(self) -> base.Console:
         """See the base class. It is a session of its own, and a controller has one console to give."""
-        session = _Session()
-        try:
-            self._open(session, True, self._deadline())
-        except DriverError:
+        deadline = self._deadline()
+        for pause in (*_CONSOLE_PAUSES, None):
+            session = _Session()
+            try:
+                self._open(session, True, deadline)
+                return _Console(session, self._error("unreachable", "the console was lost"))
+            except _Ended:
+                error = self._error("unreachable", "the process of the session ended")
+            except DriverError as refused:
+                error = refused
             session.close()
-            raise
-        return _Console(session, self._error("unreachable", "the console was lost"))
+            if pause is None or not error.transient or time.monotonic() + pause > deadline:
+                break
+            time.sleep(pause)
+        raise error
 
     def close(self) -> None:
         """See the base class. Waits a moment for the logout."""

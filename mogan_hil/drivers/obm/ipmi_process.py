@@ -29,7 +29,7 @@ import pyghmi.exceptions
 from pyghmi.ipmi import command, console
 
 #: Seconds without a request after which a session ends: a controller has few of them to give.
-IDLE = 5.0
+IDLE = 3.0
 #: Seconds that a request may take beyond its time before its process is ended.
 GRACE = 5.0
 #: Seconds between two looks whether a console was closed.

@@ -7,6 +7,7 @@ Without libvirt-python (the extra `libvirt`) this module cannot be imported, and
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -31,6 +32,8 @@ _NAMES: Mapping[str, str] = {word: name for name, (word, _) in _DEVICES.items()}
 _MARK = "{urn:mogan-hil:boot}once"
 #: Seconds between two looks of a console whether the machine runs.
 CONSOLE_INTERVAL = 0.1
+#: Pieces of a console's output that wait for a reader; libvirt keeps what comes then.
+CONSOLE_PIECES = 1000
 #: Seconds that a machine which is being started may be without a console.
 START = 5.0
 
@@ -77,15 +80,16 @@ def _run_loop() -> None:
 
 
 class _Console(base.Console):
-    """What the machine writes, from one start to the next."""
+    """What the machine writes, from one start to the next. A thread listens, from the beginning and while it is off."""
 
-    def __init__(self, driver: LibvirtObm) -> None:
+    def __init__(self, driver: LibvirtObm, connection: Any) -> None:
         self._driver = driver
-        self._connection = driver.connect()
+        self._connection = connection
         self._stream: Any = None
-        self._failing_since: float | None = None
         self._lock = threading.Lock()
         self._end = threading.Event()
+        self._heard: queue.Queue[bytes | DriverError] = queue.Queue(CONSOLE_PIECES)
+        threading.Thread(target=self._listen, name="console", daemon=True).start()
 
     def _open(self) -> Any:
         """The stream, opened if need be; None while the machine is off.
@@ -108,22 +112,27 @@ class _Console(base.Console):
             with contextlib.suppress(libvirt.libvirtError):
                 stream.abort()
 
-    def __next__(self) -> bytes:
+    def _listen(self) -> None:
+        failing_since: float | None = None
         while not self._end.is_set():
             data = b""
             try:
                 if stream := self._open():
                     data = self._received(stream)
-                self._failing_since = None
+                failing_since = None
             except libvirt.libvirtError as error:
-                self._failing_since = self._failing_since or time.monotonic()
-                if time.monotonic() - self._failing_since > START or not self._connection.isAlive():
-                    raise self._driver.explain(error) from error
+                failing_since = failing_since or time.monotonic()
+                if time.monotonic() - failing_since > START or not self._connection.isAlive():
+                    self._put(self._driver.explain(error))
+                    break
             if data:
-                return data
-            self._drop()
-            self._end.wait(CONSOLE_INTERVAL)
-        raise StopIteration
+                self._put(data)
+            else:
+                self._drop()
+                self._end.wait(CONSOLE_INTERVAL)
+        self._drop()
+        with contextlib.suppress(libvirt.libvirtError):
+            self._connection.close()
 
     def _received(self, stream: Any) -> bytes:
         """What came; nothing where the stream has ended, as it does when the machine goes off or `close` is called."""
@@ -133,6 +142,21 @@ class _Console(base.Console):
             if self._end.is_set() or self._connection.isAlive():
                 return b""
             raise
+
+    def _put(self, item: bytes | DriverError) -> None:
+        while not self._end.is_set():
+            with contextlib.suppress(queue.Full):
+                self._heard.put(item, timeout=CONSOLE_INTERVAL)
+                return
+
+    def __next__(self) -> bytes:
+        while not self._end.is_set():
+            with contextlib.suppress(queue.Empty):
+                item = self._heard.get(timeout=CONSOLE_INTERVAL)
+                if isinstance(item, DriverError):
+                    raise item
+                return item
+        raise StopIteration
 
     def close(self) -> None:
         self._end.set()
@@ -273,7 +297,7 @@ class LibvirtObm(base.ObmDriver):
     def console(self) -> base.Console:
         """See the base class. A machine that is off is waited for; what it first writes may be missed."""
         with self._domain():
-            return _Console(self)
+            return _Console(self, self.connect())
 
     def close(self) -> None:
         with self._lock:

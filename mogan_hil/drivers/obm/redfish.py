@@ -37,6 +37,9 @@ _DEVICES: Mapping[sushy.BootSource, str] = {
     sushy.BootSource.BIOS_SETUP: "bios",
     sushy.BootSource.UEFI_HTTP: "http",
 }
+#: What a device is called when it is read. Of its virtual CD drive Supermicro's controller has a name of its own, which
+#: sushy uses there instead of `Cd`.
+_NAMES: Mapping[sushy.BootSource, str] = {**_DEVICES, sushy.BootSource.USB_CD: "cdrom"}
 _SOURCES: Mapping[str, sushy.BootSource] = {name: source for source, name in _DEVICES.items()}
 
 
@@ -134,7 +137,8 @@ class Redfish(base.ObmDriver):
             user = "The node's controller cannot do this."
         elif isinstance(error.__context__, requests.exceptions.SSLError):
             user = "The node's controller is not who it should be."
-        elif isinstance(error, exceptions.ConnectionError | OSError):
+        elif isinstance(error, exceptions.ConnectionError | OSError) and not isinstance(error, ValueError):
+            # An answer that is no JSON is a ValueError too.
             user, transient = "The node's controller does not answer.", True
         where = f"{self.environment.name} ({self.options['address']} as {self.options['username']})"
         detail = str(error).replace(self.options["password"] or "\0", "***")
@@ -203,7 +207,7 @@ class Redfish(base.ObmDriver):
             source, enabled = boot.get("target"), boot.get("enabled")
             if enabled in (None, sushy.BootSourceOverrideEnabled.DISABLED) or source in (None, sushy.BootSource.NONE):
                 return None, False
-            return _DEVICES.get(source, source.value), enabled == sushy.BootSourceOverrideEnabled.CONTINUOUS
+            return _NAMES.get(source, source.value), enabled == sushy.BootSourceOverrideEnabled.CONTINUOUS
 
     def set_boot_device(self, device: str, persistent: bool) -> None:
         with self._system() as (system, _):

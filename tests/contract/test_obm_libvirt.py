@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libvirt driver, held to the contract by a private libvirt and a qemu without KVM."""
+
+import os
+import signal
+import time
+import unittest
+
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.obm.base import Power
+from mogan_hil.drivers.testing import base
+from mogan_hil.drivers.testing import obm as contract
+from tests import libvirtd
+
+try:
+    from mogan_hil.drivers.obm import libvirt
+except ImportError:
+    libvirt = None
+
+
+class TestLibvirt(contract.ObmContract, unittest.TestCase):
+    bad_options = tuple(
+        {"uri": uri, "domain": "node"}
+        for uri in (
+            "",
+            "xen:///",
+            "qemu+ext:///system?command=/bin/true",
+            "qemu+ssh://host/system?command=/bin/true",
+            "qemu+ssh://host/system?socket=/x&netcat=/bin/true",
+            "qemu:/// system",
+        )
+    )
+
+    @classmethod
+    def setUpClass(cls):
+        if reason := libvirtd.missing():
+            raise unittest.SkipTest(reason)
+        cls.driver_class = libvirt.LibvirtObm
+        cls.daemon = libvirtd.Libvirtd()
+        cls.addClassCleanup(cls.daemon.cleanUp)
+        cls.daemon.setUp()
+
+    def setUp(self):
+        self.machine = libvirtd.Machine(self.daemon)
+        self.addCleanup(self.machine.cleanUp)
+        self.machine.setUp()
+        super().setUp()
+
+    def options(self):
+        return self.machine.options
+
+    def write_console(self, text):
+        self.machine.domain.create()
+        self.assertTrue(base.eventually(lambda: self._write(text), 5))
+
+    def _write(self, text):
+        """The first words may come before somebody listens."""
+        time.sleep(0.5)
+        self.machine.write_console(text)
+        return True
+
+    def test_soft_off(self):
+        """The system needs a moment until it hears the power button."""
+        self.driver.set_power(Power.ON)
+        time.sleep(1)
+        self.driver.set_power(Power.SOFT_OFF)
+        self.assert_power(Power.OFF)
+
+    def test_one_boot(self):
+        """A device for one boot is used up by a start, and only the next start has the order of before."""
+        self.driver.set_boot_device("disk", True)
+        self.driver.set_boot_device("pxe", False)
+        self.driver.set_boot_device("cdrom", False)
+        self.assertEqual(("cdrom", False), self.driver.boot_device())
+        self.driver.set_power(Power.ON)
+        self.assertEqual(("disk", True), self.driver.boot_device())
+        self.assertIn("<boot dev='cdrom'/>", self.machine.domain.XMLDesc(0))
+        self.driver.set_power(Power.RESET)
+        self.assertNotIn("<boot dev='cdrom'/>", self.machine.domain.XMLDesc(0))
+
+    def test_console_goes_on_after_a_power_cycle(self):
+        console = self.driver.console()
+        self.addCleanup(console.close)
+        self.driver.set_power(Power.ON)
+        for target in (Power.CYCLE, Power.OFF):
+            read = b""
+            while b"NODE UP" not in read:
+                read += next(console)
+            self.driver.set_power(target)
+
+    def test_order_by_device_is_refused(self):
+        xml = self.machine.domain.XMLDesc(2)
+        xml = xml.replace("<boot dev='hd'/>", "").replace("<target dev='hda'", "<boot order='1'/><target dev='hda'")
+        self.machine.domain = self.machine._connection.defineXML(xml)
+        self.assertEqual((None, False), self.driver.boot_device())
+        with self.assertRaises(DriverError) as caught:
+            self.driver.set_boot_device("pxe", True)
+        self.assert_error_texts(caught.exception)
+
+    def test_no_such_machine(self):
+        self._fails(False, domain="no-such-machine")
+
+    def test_no_daemon(self):
+        self._fails(True, uri="qemu:///system?socket=/no/such/socket")
+
+    def _fails(self, transient, **options):
+        driver = libvirt.LibvirtObm({**self.options(), **options}, self._environment)
+        self.addCleanup(driver.close)
+        with self.assertRaises(DriverError) as caught:
+            driver.power()
+        self.assertEqual(transient, caught.exception.transient, caught.exception.operator)
+        self.assert_error_texts(caught.exception, *options.values())
+
+    def test_daemon_falls_silent(self):
+        driver = libvirt.LibvirtObm(self.options(), base.environment(None, 4.0))
+        self.addCleanup(driver.close)
+        driver.power()
+        os.killpg(self.daemon.process.pid, signal.SIGSTOP)
+        self.addCleanup(os.killpg, self.daemon.process.pid, signal.SIGCONT)
+        begin = time.monotonic()
+        with self.assertRaises(DriverError) as caught:
+            driver.power()
+        self.assertLess(time.monotonic() - begin, 4.5)
+        self.assertTrue(caught.exception.transient, caught.exception.operator)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Redfish driver, held to the contract by sushy-emulator."""
+
+import time
+import unittest
+
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.obm import redfish
+from mogan_hil.drivers.obm.base import Power
+from mogan_hil.drivers.testing import base
+from mogan_hil.drivers.testing import obm as contract
+from tests import bmc
+from tests.bmc_programs import SYSTEM
+
+GOOD = {"address": "https://bmc.example.org", "username": "root", "password": "secret"}
+
+
+class TestRedfish(contract.ObmContract, unittest.TestCase):
+    driver_class = redfish.Redfish
+    bad_options = tuple(
+        {**GOOD, **bad}
+        for bad in (
+            {"address": "bmc.example.org"},
+            {"address": "https://user:secret@bmc.example.org"},
+            {"address": "https://bmc.example.org/redfish/v1"},
+            {"address": "ftp://bmc.example.org"},
+            {"system_id": "1"},
+            {"username": ""},
+            {"verify_ca": "ca.pem"},
+            {"auth_type": "none"},
+        )
+    )
+
+    @classmethod
+    def setUpClass(cls):
+        cls.bmc = bmc.Redfish()
+        cls.addClassCleanup(cls.bmc.cleanUp)
+        cls.bmc.setUp()
+
+    def options(self):
+        return self.bmc.options
+
+    def tearDown(self):
+        self.bmc.set_faults()
+        super().tearDown()
+
+    def test_boot_devices_are_the_controllers(self):
+        self.assertEqual({"pxe", "disk", "cdrom"}, self.driver.boot_devices())
+
+    def test_session_is_ended(self):
+        self.driver.power()
+        self.assertEqual(1, len(self.bmc.sessions))
+        self.driver.power()
+        self.assertEqual(1, len(self.bmc.sessions))
+        self.driver.close()
+        self.assertEqual([], self.bmc.sessions)
+
+    def _fails(self, transient, timeout=5.0, **options):
+        driver = redfish.Redfish({**self.options(), **options}, base.environment(None, timeout))
+        begin = time.monotonic()
+        with self.assertRaises(DriverError) as caught:
+            driver.power()
+        self.assertLess(time.monotonic() - begin, timeout + 0.3)
+        self.assertEqual(transient, caught.exception.transient, caught.exception.operator)
+        self.assert_error_texts(caught.exception)
+        self.assertIn("127.0.0.1", caught.exception.operator)
+        driver.close()
+        return caught.exception
+
+    def test_wrong_password(self):
+        for method in ("auto", "basic", "session"):
+            self.assertIn("login", self._fails(False, password="wrong-one", auth_type=method).user)
+
+    def test_unknown_authority(self):
+        self.assertIn("not who it should be", self._fails(False, verify_ca=True).user)
+
+    def test_closed_port(self):
+        self._fails(True, address=f"https://127.0.0.1:{bmc.free_port()}")
+
+    def test_black_hole(self):
+        hole = bmc.BlackHole()
+        self.addCleanup(hole.cleanUp)
+        hole.setUp()
+        self._fails(True, timeout=0.5, address=f"https://127.0.0.1:{hole.port}")
+
+    def test_unknown_system(self):
+        self._fails(False, system_id="/redfish/v1/Systems/none")
+
+    def test_trouble(self):
+        for status, body, transient in (
+            (503, "{}", True),
+            (500, "<html>", True),
+            (200, "[]", False),
+            (200, "x", False),
+        ):
+            self.bmc.set_faults(status=status, body=body)
+            self._fails(transient)
+
+    def test_slow(self):
+        self.bmc.set_faults(delay=0.2)
+        self.assertIn(self.driver.power(), (Power.ON, Power.OFF))
+        self._fails(True, timeout=0.3)
+
+    def test_lost_session_is_opened_again(self):
+        self.driver.power()
+        session = self.driver._session.login
+        self.driver._session.connector.deadline = time.monotonic() + 5
+        self.driver._session.connector.delete(session.get_session_resource_id())
+        self.assertIn(self.driver.power(), (Power.ON, Power.OFF))
+
+    def test_basic_authentication(self):
+        """Without a session, a check of the certificate, or a search for the system."""
+        system = f"/redfish/v1/Systems/{SYSTEM}"
+        options = {**self.options(), "auth_type": "basic", "verify_ca": False, "system_id": system}
+        driver = redfish.Redfish(options, base.environment(None))
+        self.addCleanup(driver.close)
+        self.assertIn(driver.power(), (Power.ON, Power.OFF))
+        self.assertEqual([], self.bmc.sessions)
