@@ -225,7 +225,8 @@ class TestTwoWatchers(OnProcesses):
 
     def test_two_watchers(self) -> None:
         switch, (node,) = rack(self.site.database, 1)
-        self.site.admin.put(f"nodes/{node}/project", {})
+        # Its port was registered open: until it is closed nobody may have the node.
+        until(lambda: self.site.admin.call("PUT", f"nodes/{node}/project", {}).status == 200)
         self.site.admin.post("networks", {"name": "watched"})
         self.site.admin.attach(node, "watched")  # a port that is not in use would be closed again
         (first,) = self.change(switch, 77)
