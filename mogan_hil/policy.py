@@ -41,7 +41,7 @@ class Policy:
         # What belongs to nobody must not match a caller who acts for no project: both would read "None".
         named = {name: "" if value is None else value for name, value in target.items()}
         credentials = context.credentials()
-        question = (rule, *named.items(), *(str(value) for value in credentials.values()))
+        question = (rule, *sorted(named.items()), *sorted((name, str(value)) for name, value in credentials.items()))
         now = time.monotonic()
         if now - self._since > MEMORY:
             self._since, self._answers = now, {}

@@ -129,6 +129,16 @@ class TestPolicy(testtools.TestCase):
     def test_roles_in_any_case(self) -> None:
         self.assertTrue(self.policy.allows(RequestContext(roles=["Admin"]), "switch:create", {"project_id": None}))
 
+    def test_an_answer_is_remembered_for_its_caller(self) -> None:
+        """A user and a project may have the same id: which of them it is counts."""
+        target = {"project_id": "x"}
+        for context, allowed in (
+            (RequestContext(roles=["member"], user_id="x"), False),
+            (RequestContext(roles=["member"], project_id="x"), True),
+            (RequestContext(roles=["member"], user_id="x"), False),
+        ):
+            self.assertIs(allowed, self.policy.allows(context, "network:update", target))
+
     def test_a_refusal_names_its_rule(self) -> None:
         error = self.assertRaises(
             exception.Forbidden, self.policy.check, CALLERS["M"], "switch:create", {"project_id": None}
