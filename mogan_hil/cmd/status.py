@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from oslo_config import cfg
+from oslo_db import options
 from oslo_upgradecheck import common_checks, upgradecheck
 
 from mogan_hil import conf as service_conf
@@ -22,12 +23,16 @@ class Checks(upgradecheck.UpgradeCommands):
     """`mogan-hil-status upgrade check`"""
 
     def _schema(self) -> Result:
+        if not cfg.CONF.database.connection:
+            return Result(Code.FAILURE, "No database is configured: set [database] connection.")
         current, head = migration.version(Database(cfg.CONF).engine), migration.head()
         if current == head:
             return Result(Code.SUCCESS)
         return Result(Code.FAILURE, f"The schema is at {current}, not at {head}: run mogan-hil-manage db upgrade.")
 
     def _drivers(self) -> Result:
+        if not cfg.CONF.database.connection:
+            return Result(Code.SUCCESS)
         database = Database(cfg.CONF)
         if migration.version(database.engine) is None:
             return Result(Code.SUCCESS)
@@ -48,6 +53,7 @@ class Checks(upgradecheck.UpgradeCommands):
 def main() -> int:
     """Run the command."""
     service_conf.register_opts(cfg.CONF)
+    options.set_defaults(cfg.CONF)
     return int(upgradecheck.main(cfg.CONF, project="mogan_hil", upgrade_command=Checks()))
 
 
