@@ -101,15 +101,15 @@ def parse(body_type: Any, value: Any, where: str = "") -> dict[str, Any]:
     found = {}
     for name, attribute in attributes.items():
         if name in value:
-            found[name] = _field(attribute.datatype, value[name], where + name)
+            found[name] = _field(attribute.datatype, value[name], where + name, attribute.nullable)
         elif attribute.mandatory:
             raise exception.BadField(field=where + name, reason="it is required")
     return found
 
 
-def _field(datatype: Any, value: Any, where: str) -> Any:
+def _field(datatype: Any, value: Any, where: str, nullable: bool = False) -> Any:
     if value is None:
-        if getattr(datatype, "nullable", False):
+        if nullable or getattr(datatype, "nullable", False):
             return None
         raise exception.BadField(field=where, reason="it must not be null")
     if wsme.types.iscomplex(datatype):
@@ -134,7 +134,7 @@ def schema(body_type: Any) -> dict[str, Any]:
     """The JSON schema of a body type, for the OpenAPI document."""
     properties, required = {}, []
     for attribute in wsme.types.list_attributes(body_type):
-        properties[attribute.name] = _field_schema(attribute.datatype)
+        properties[attribute.name] = _field_schema(attribute.datatype, attribute.nullable)
         if attribute.mandatory:
             required.append(attribute.name)
     found: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -143,9 +143,10 @@ def schema(body_type: Any) -> dict[str, Any]:
     return found
 
 
-def _field_schema(datatype: Any) -> dict[str, Any]:
+def _field_schema(datatype: Any, nullable: bool = False) -> dict[str, Any]:
     if wsme.types.iscomplex(datatype):
-        return schema(datatype)
+        found = schema(datatype)
+        return {**found, "type": ["object", "null"]} if nullable else found
     if isinstance(datatype, wsme.types.ArrayType):
         return {"type": "array", "maxItems": 64, "items": _field_schema(datatype.item_type)}
     found = dict(datatype.schema)

@@ -192,6 +192,11 @@ class ListOf(Field):
         return checked
 
 
-def attribute(field: Any, *, required: bool = False) -> Any:
-    """An attribute of a body type."""
-    return wsattr(field, mandatory=required)
+def attribute(field: Any, *, required: bool = False, nullable: bool = False) -> Any:
+    """An attribute of a body type.
+
+    :param nullable: null is allowed, and means: none. For an object; the other types say so themselves
+    """
+    found = wsattr(field, mandatory=required)
+    found.nullable = nullable
+    return found

@@ -30,6 +30,7 @@ class Outer(Base):
     count = attribute(Number(1, 3))
     note = attribute(Text(nullable=True))
     inner = attribute(Inner)
+    perhaps = attribute(Inner, nullable=True)
     inners = attribute([Inner])
     words = attribute(ListOf(Text(5, 1), 2))
 
@@ -77,6 +78,7 @@ class TestParse(testtools.TestCase):
             "count": 2,
             "note": None,
             "inner": {"flag": True},
+            "perhaps": None,
             "inners": [{"flag": False}],
             "words": ["a"],
         }
@@ -117,4 +119,6 @@ class TestParse(testtools.TestCase):
         self.assertIs(False, schema["additionalProperties"])
         self.assertEqual(["string", "null"], schema["properties"]["note"]["type"])
         self.assertEqual({"type": "integer", "minimum": 1, "maximum": 3}, schema["properties"]["count"])
+        self.assertEqual(["object", "null"], schema["properties"]["perhaps"]["type"])
+        self.assertEqual("object", schema["properties"]["inner"]["type"])
         self.assertEqual(["flag"], schema["properties"]["inners"]["items"]["required"])

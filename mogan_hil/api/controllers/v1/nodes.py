@@ -32,7 +32,8 @@ class NodeChange(Base):
     traits = attribute(TRAITS)
     maintenance = attribute(Flag())
     maintenance_reason = attribute(Text())
-    obm = attribute(Obm)
+    #: null takes it away.
+    obm = attribute(Obm, nullable=True)
 
 
 class NewNode(NodeChange):
