@@ -202,11 +202,6 @@ class Ovs:
         query = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["cur_cfg"]}
         self.server.transact(lambda transaction: transaction.add_op(query), deadline)
 
-    @classmethod
-    def identity(cls, options: Options) -> str | None:
-        """The bridge at its database."""
-        return f"openvswitch {options['endpoint']} {options['bridge']}"[:255]
-
     def configure(self, ports: Mapping[str, base.PortConfig], deadline: float) -> bool:
         """Write all ports in one transaction, and wait until ovs-vswitchd has applied it.
 
@@ -357,6 +352,11 @@ class OpenVSwitch(base.SwitchDriver):
                     f"{endpoint}: its TLS files cannot be used: {error}",
                 ) from error
         return endpoint
+
+    @classmethod
+    def identity(cls, options: Options) -> str | None:
+        """The bridge at its database."""
+        return f"openvswitch {options['endpoint']} {options['bridge']}"[:255]
 
     def configure(self, ports: Mapping[str, base.PortConfig]) -> None:
         """See the base class. A port that is missing or broken stops the batch before anything is written."""
