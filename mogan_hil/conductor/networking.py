@@ -32,6 +32,10 @@ UNPLUGGED = "The NIC is not cabled to the switch any more."
 States = Mapping[str, PortState | None]
 
 
+class NotSavedError(DriverError):
+    """The ports are right, and would not be after a restart of the switch: that is not done."""
+
+
 class SwitchLane:
     """Does attach, detach, port_park, port_revert, port_mend and switch_heal. See :class:`.lanes.Handler`.
 
@@ -125,11 +129,11 @@ class SwitchLane:
     def _apply(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> States | None:
         device.guard.call(device.driver.configure, configs)
         if READ not in device.capabilities:
-            device.guard.call(device.driver.save)
+            _save(device)
             return None
         seen = device.guard.call(device.driver.read, list(configs))
         if all(_matches(seen.get(name), config) for name, config in configs.items()):
-            device.guard.call(device.driver.save)
+            _save(device)
         return seen
 
     def _judge(self, switch: Switch, operation: Operation, target: Target, seen: States | None) -> None:
@@ -205,7 +209,7 @@ class SwitchLane:
             seen = self._apply(self._device(switch), {port: config})
         except DriverError as error:
             LOG.error("Port %(port)s could not be changed either: %(error)s", {"port": port, "error": error.operator})
-            seen = None if isinstance(error, Hung) else self._look(switch, port)
+            seen = None if isinstance(error, Hung | NotSavedError) else self._look(switch, port)
         return seen.get(port) if seen is not None else None
 
     def _look(self, switch: Switch, port: str) -> States | None:
@@ -310,6 +314,15 @@ class SwitchLane:
                 )
             else:
                 _keep(operation.finish(session, verified=verified, result={"healed": sorted(wrong)}))
+
+
+def _save(device: SwitchDevice) -> None:
+    try:
+        device.guard.call(device.driver.save)
+    except Hung:
+        raise
+    except DriverError as error:
+        raise NotSavedError(error.user, error.operator, transient=error.transient) from error
 
 
 def _matches(state: PortState | None, config: PortConfig) -> bool:

@@ -128,3 +128,28 @@ class TestSwitches(Case):
         self.assertEqual(1, len(heals))
         self.admin.wait(heals[0])
         self.assertEqual("ok", self.admin.get("switches/rack1/ports/p1")["status"])
+
+
+class Forgetful(fake_switch.FakeSwitch):
+    """A switch that does not keep its configuration over a restart."""
+
+    def save(self) -> None:
+        raise base.DriverError("The switch did not keep its configuration.", "no space left")
+
+
+class TestSaved(testtools.TestCase):
+    """What would be undone by a restart of the switch is not done."""
+
+    def test_detach(self) -> None:
+        site = self.useFixture(service.Embedded())
+        admin = site.admin
+        admin.add_switch("rack1", ["p1"])
+        admin.add_node("n1", "rack1", "p1")
+        admin.put("nodes/n1/project", {})
+        admin.post("networks", {"name": "net"})
+        admin.attach("n1", "net")
+        site.drivers._classes["switch"]["fake"] = Forgetful
+        admin.patch("switches/rack1", {"options": {"delay": 0.0}})
+        admin.wait(admin.get("operations?verb=switch_heal")["operations"][0], None)
+        admin.detach("n1", "net", state="error")
+        admin.delete("networks/net", 409)
