@@ -118,7 +118,7 @@ class Saga:
     def _boot(self) -> list[tuple[str, dict[str, Any]]]:
         """Boot anew, although it may be on already with what somebody else left on it."""
         device = self._operation.payload.get("boot_device")
-        steps: list[tuple[str, dict[str, Any]]] = [("power", {"target": "cycle"})]
+        steps: list[tuple[str, dict[str, Any]]] = [("power", {"target": "off"}), ("power", {"target": "on"})]
         return [("boot_device", {"device": device, "persistent": False}), *steps] if device else steps
 
     def _next(self, steps: Sequence[tuple[str, dict[str, Any]]], phase: str = "do") -> bool:
