@@ -83,3 +83,46 @@ class TestAttachments(testtools.TestCase):
     def test_the_tables_are_whole(self) -> None:
         self.assertEqual(set(states.Operation), set(states.OPERATION_NEXT))
         self.assertEqual(set(states.Attachment), set(states.ATTACHMENT_NEXT))
+
+
+class TestInstances(testtools.TestCase):
+    """The table of instances against the code that moves them."""
+
+    def _moves(self) -> set[states.Event]:
+        found = set()
+        for path in Path(mogan_hil.__file__).parent.rglob("*.py"):
+            if path.name != "states.py":
+                found |= {states.Event[name] for name in re.findall(r"states\.Event\.(\w+)", path.read_text())}
+        return found
+
+    def test_every_move_is_in_the_table(self) -> None:
+        known = {event for _, event in states.INSTANCE_NEXT}
+        self.assertEqual(known, self._moves())
+        self.assertEqual(known, set(states.Event))
+
+    def test_nobody_writes_a_status_past_the_table(self) -> None:
+        past = r"instance\w*\.update\([^)]*status=|update\(models\.Instance\)"
+        for path in Path(mogan_hil.__file__).parent.rglob("*.py"):
+            self.assertEqual([], re.findall(past, path.read_text()), path)
+
+    def test_every_unstable_state_has_its_exits(self) -> None:
+        stable = {states.Instance.ACTIVE, states.Instance.STOPPED, states.Instance.ERROR}
+        for state in set(states.Instance) - stable:
+            self.assertIn((state, states.Event.ABANDON), states.INSTANCE_NEXT)
+            failed = states.INSTANCE_NEXT.get((state, states.Event.FAIL))
+            self.assertTrue(failed in stable or states.INSTANCE_BACK[state] <= stable, state)
+            if state != states.Instance.DELETING:  # which ends with the row
+                self.assertIn(states.INSTANCE_NEXT[state, states.Event.DONE], stable)
+
+    def test_it_goes_back_only_to_where_it_came_from(self) -> None:
+        asked = {states.Event.START, states.Event.STOP, states.Event.REBOOT, states.Event.REBUILD, states.Event.DELETE}
+        came: dict[states.Instance, set[states.Instance]] = {}
+        for (before, event), after in states.INSTANCE_NEXT.items():
+            if event in asked:
+                came.setdefault(after, set()).add(before)
+        self.assertEqual(came, {state: set(before) for state, before in states.INSTANCE_BACK.items()})
+
+    def test_what_is_asked_for_begins_in_a_stable_state(self) -> None:
+        ends = {states.Event.DONE, states.Event.FAIL, states.Event.ABANDON}
+        for state, event in states.INSTANCE_NEXT:
+            self.assertEqual(event in ends, state.endswith("ing") or "ing-" in state, (state, event))
