@@ -13,7 +13,13 @@ DELETE = "nic:delete"
 
 RULES = [
     base.rule(CREATE, base.ADMIN, "Register a NIC.", ("POST", "/v1/nodes/{node}/nics")),
-    base.rule(LIST, base.PROJECT_READER, "List the NICs of a node.", ("GET", "/v1/nodes/{node}/nics")),
+    base.rule(
+        LIST,
+        base.PROJECT_READER,
+        "List the NICs of a node, also as a part of the node.",
+        ("GET", "/v1/nodes/{node}"),
+        ("GET", "/v1/nodes/{node}/nics"),
+    ),
     base.rule(GET, base.PROJECT_READER, "Show a NIC.", ("GET", "/v1/nodes/{node}/nics/{nic}")),
     base.rule(
         GET_CABLING,

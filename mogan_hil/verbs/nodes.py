@@ -33,11 +33,12 @@ class NodeView:
     """A node with all that belongs to it.
 
     :param metadata: label to value; None where the caller may not read it
+    :param nics: None where the caller may not list them
     """
 
     node: models.Node
     metadata: Mapping[str, Any] | None
-    nics: Sequence[NicView]
+    nics: Sequence[NicView] | None
     shows_cabling: bool
     shows_obm: bool
 
@@ -140,7 +141,7 @@ def _view(session: orm.Session, call: Call, ident: str) -> NodeView:
     return NodeView(
         node=node,
         metadata={label: value for _, label, value in rows if label is not None} if readable else None,
-        nics=nics_of(session, node.id),
+        nics=nics_of(session, node.id) if call.allows(nic_rules.LIST, node.project_id) else None,
         shows_cabling=call.allows(nic_rules.GET_CABLING, node.project_id),
         shows_obm=call.allows(rules.GET_OBM, node.project_id),
     )

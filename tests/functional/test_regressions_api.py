@@ -166,3 +166,15 @@ class TestCabling(testtools.TestCase):
             fake.set_faults(self.site.state_dir, self.switch["uuid"], **faults)
             failed = self.red.attach("n1", "net", state="error")
             self.assertRegex(self._silent(f"operations/{failed['uuid']}")["error"], "switch|port")
+
+
+class TestFreeNodes(base.WorldTestCase):
+    """A free node's NICs and MAC addresses are not for every tenant."""
+
+    def test_nics(self) -> None:
+        red = self.world.red
+        self.assertIsNone(red.get("nodes/n2")["nics"])
+        red.get("nodes/n2/nics", 403)
+        self.assertEqual(["eth0"], [nic["name"] for nic in red.get("nodes/n1")["nics"]])
+        self.assertEqual(["eth0", "eth1"], [nic["name"] for nic in self.world.admin.get("nodes/n2")["nics"]])
+        self.assertEqual(["eth0", "eth1"], [nic["name"] for nic in red.put("nodes/n2/project", {})["nics"]])

@@ -65,7 +65,8 @@ def summary(node: Any) -> dict[str, Any]:
 
 def view(found: NodeView) -> dict[str, Any]:
     """A node as it is shown."""
-    shown = {**summary(found.node), "nics": [nics.view(nic, found.shows_cabling) for nic in found.nics]}
+    shown = summary(found.node)
+    shown["nics"] = None if found.nics is None else [nics.view(nic, found.shows_cabling) for nic in found.nics]
     if found.metadata is not None:
         shown["metadata"] = found.metadata
     shown["obm_enabled"] = found.node.obm_driver is not None and found.node.obm_enabled
