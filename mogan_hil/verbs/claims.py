@@ -21,6 +21,9 @@ from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, vi
 #: Lanes on which claims are watched over. More only mean that more of them are settled at a time.
 LANES = 16
 
+#: How many NICs one claim may wire: all of them are written in one transaction.
+MAX_WIRES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:
@@ -51,7 +54,7 @@ def create(
     :param nodes: which ones
     :returns: the nodes, and the operation that wires them, None where nothing is to be wired. When one NIC cannot be
         wired that operation takes every network off again, gives the nodes back and ends in error.
-    :raises exception.BadField: neither count nor nodes, or both; one NIC named by two wires
+    :raises exception.BadField: neither count nor nodes, or both; one NIC named by two wires; too many wires
     :raises exception.NotEnoughNodes: fewer fit
     :raises exception.NodeClaimed: one that is named is another's
     :raises: what attaching a network raises
@@ -75,6 +78,8 @@ def create(
 def _check_question(count: int | None, nodes: Collection[str], wires: Sequence[Wire]) -> None:
     if (count is None) == (not nodes):
         raise exception.BadField(field="count", reason="give either a count or the nodes")
+    if (count or len(nodes)) * len(wires) > MAX_WIRES:
+        raise exception.BadField(field="networks", reason=f"nodes times networks must not be more than {MAX_WIRES}")
     named = [wire.nic for wire in wires if wire.nic is not None]
     if len(set(named)) != len(named):
         raise exception.BadField(field="networks", reason="a NIC can be wired to one network in one claim")

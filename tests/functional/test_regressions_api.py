@@ -178,3 +178,17 @@ class TestFreeNodes(base.WorldTestCase):
         self.assertEqual(["eth0"], [nic["name"] for nic in red.get("nodes/n1")["nics"]])
         self.assertEqual(["eth0", "eth1"], [nic["name"] for nic in self.world.admin.get("nodes/n2")["nics"]])
         self.assertEqual(["eth0", "eth1"], [nic["name"] for nic in red.put("nodes/n2/project", {})["nics"]])
+
+
+class TestLargeClaims(base.WorldTestCase):
+    """A claim has a limit."""
+
+    def test_nodes_times_networks(self) -> None:
+        networks = [{"network": "red-net", "nic": f"eth{number}"} for number in range(64)]
+        for body, status in (
+            ({"count": 65, "networks": networks}, 400),
+            ({"nodes": [f"n{number}" for number in range(65)], "networks": networks}, 400),
+            ({"count": 64, "networks": networks}, 409),
+            ({"count": 1000, "networks": networks[:4]}, 409),
+        ):
+            self.assert_error(self.world.red.call("POST", "claims", body), status)
