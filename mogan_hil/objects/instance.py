@@ -88,12 +88,14 @@ class Instance(base.Stored):
         after = states.INSTANCE_NEXT.get((self.status, event))
         if after is not None and self.update(session, rows.status == self.status, *where, status=after, **values):
             return
-        current = Instance.find(session, rows.id == self.id)
+        current = Instance.find(session, rows.id == self.id, lock="update")
         if not current:
             raise exception.NotFound(kind="instance", name=self.name)
         if not overrides_lock and current[0].locked_by is not None:
             raise exception.InstanceLocked(name=self.name, holder=current[0].locked_by)
-        raise exception.InstanceState(name=self.name, status=str(current[0].status), event=str(event))
+        if after is None or current[0].status != self.status:
+            raise exception.InstanceState(name=self.name, status=str(current[0].status), event=str(event))
+        self.update(session, status=after, **values)  # it was unlocked just now
 
     def back(self, session: orm.Session, before: states.Instance, **values: Any) -> None:
         """Compare and swap: leave what was begun, as if it had not been.

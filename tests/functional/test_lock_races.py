@@ -24,7 +24,7 @@ from tests.functional.racks import OnProcesses, fresh, rack
 #: Races of lock against delete, on each of the three databases: a thousand together.
 RACES = 334
 #: Those of the other pairs.
-OTHERS = 30
+OTHERS = 20
 
 
 class LockRaces:
@@ -46,7 +46,7 @@ class LockRaces:
         rows = models.Instance
         with self.site.database.writer() as session:
             nodes = session.query(models.Node).filter(models.Node.name.in_(names)).order_by(models.Node.id).all()
-            for number, node in enumerate(nodes):
+            for node in nodes:
                 values = {"name": fresh("i"), "project_id": self.project, "node_id": node.id, "status": "active"}
                 session.add(rows(**values))
                 fake_obm.set_by_hand(self.site.state_dir, node.uuid, power=Power.ON)
@@ -55,10 +55,12 @@ class LockRaces:
                     network = session.query(models.Network).filter_by(uuid=self.network["uuid"]).one()
                     values = {"nic_id": nic.id, "network_id": network.id, "channel": "vlan/native", "status": "active"}
                     session.add(models.Attachment(**values))
-                    state = PortState(native=int(self.network["segment_id"]), enabled=True)
-                    fake_switch.set_by_hand(self.site.state_dir, switch, f"p{number}", state)
             session.flush()
-            return Instance.find(session, rows.node_id.in_([node.id for node in nodes]))
+            made = Instance.find(session, rows.node_id.in_([node.id for node in nodes]))
+        for number in range(count if wired else 0):
+            state = PortState(native=int(self.network["segment_id"]), enabled=True)
+            fake_switch.set_by_hand(self.site.state_dir, switch, f"p{number}", state)
+        return made
 
     def race(self, instance: Instance, method: str, path: str, body: Any = None) -> tuple[Any, Any]:
         """Lock it, and at the same moment ask for something else. Each process has one of the two, in turn."""
