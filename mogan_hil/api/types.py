@@ -20,8 +20,6 @@ Base = wsme_types.Base
 
 #: Names go into URLs, switch descriptions and command lines of other tools: nothing in them may need quoting.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,254}")
-#: Keystone's ids are 64 characters at the most: https://docs.openstack.org/api-ref/identity/v3/
-PROJECT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,254}")
 #: As custom traits of placement, and the standard ones: https://docs.openstack.org/os-traits/latest/
 TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -7,7 +7,7 @@ from typing import Any
 
 from mogan_hil.api.controllers.v1.nodes import RESOURCE_CLASS, TRAITS, summary
 from mogan_hil.api.expose import Answer, accepted, route
-from mogan_hil.api.types import PROJECT, Base, ListOf, Number, Ref, Text, attribute
+from mogan_hil.api.types import NAME, Base, ListOf, Number, Ref, Text, attribute
 from mogan_hil.verbs import claims
 from mogan_hil.verbs.base import Call
 
@@ -23,7 +23,7 @@ class Claim(Base):
     nodes = attribute(ListOf(Ref(), 1000))
     resource_class = attribute(RESOURCE_CLASS)
     traits = attribute(TRAITS)
-    project_id = attribute(Text(255, 1, PROJECT))
+    project_id = attribute(Text(255, 1, NAME))
     networks = attribute([Wire])
 
 

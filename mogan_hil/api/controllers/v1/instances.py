@@ -9,7 +9,7 @@ from mogan_hil.api.controllers.v1.claims import Wire
 from mogan_hil.api.controllers.v1.nics import attachment_view
 from mogan_hil.api.controllers.v1.obm import DEVICE
 from mogan_hil.api.expose import Answer, Listing, Page, accepted, created, operation_views, route
-from mogan_hil.api.types import PROJECT, Base, Choice, Flag, Name, Number, Ref, Text, attribute
+from mogan_hil.api.types import NAME, Base, Choice, Flag, Name, Number, Ref, Text, attribute
 from mogan_hil.common import exception, states
 from mogan_hil.objects.instance import locked_by
 from mogan_hil.verbs import builds, claims, instances
@@ -25,7 +25,7 @@ NAME_LENGTH = 250
 class NewInstance(Base):
     name = attribute(Name(max_length=NAME_LENGTH), required=True)
     description = attribute(Text())
-    project_id = attribute(Text(255, 1, PROJECT))
+    project_id = attribute(Text(255, 1, NAME))
     flavor = attribute(Ref())
     node = attribute(Ref())
     networks = attribute([Wire])

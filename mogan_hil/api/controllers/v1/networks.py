@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mogan_hil.api.expose import Answer, Listing, Page, created, route
-from mogan_hil.api.types import PROJECT, Base, Flag, ListOf, Name, Ref, Text, attribute
+from mogan_hil.api.types import NAME, Base, Flag, ListOf, Name, Ref, Text, attribute
 from mogan_hil.verbs import isolation as isolations
 from mogan_hil.verbs import networks
 from mogan_hil.verbs.base import Call
@@ -18,8 +18,8 @@ class NewNetwork(Base):
     name = attribute(Name(), required=True)
     description = attribute(Text())
     #: null makes it a network of the site.
-    project_id = attribute(Text(255, 1, PROJECT, nullable=True))
-    access = attribute(ListOf(Text(255, 1, PROJECT), 256))
+    project_id = attribute(Text(255, 1, NAME, nullable=True))
+    access = attribute(ListOf(Text(255, 1, NAME), 256))
     public = attribute(Flag())
     segment_id = attribute(Text(64, 1))
     physical_network = attribute(Text(64, 1))

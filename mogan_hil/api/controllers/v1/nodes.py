@@ -8,7 +8,7 @@ from typing import Any
 
 from mogan_hil.api.controllers.v1 import nics
 from mogan_hil.api.expose import Answer, Listing, Page, created, location, route
-from mogan_hil.api.types import PROJECT, TRAIT, Base, Field, Flag, ListOf, Name, Object, Ref, Text, attribute
+from mogan_hil.api.types import NAME, TRAIT, Base, Field, Flag, ListOf, Name, Object, Ref, Text, attribute
 from mogan_hil.common import exception
 from mogan_hil.drivers.base import MASK
 from mogan_hil.verbs import nodes
@@ -41,7 +41,7 @@ class NewNode(NodeChange):
 
 
 class Owner(Base):
-    project_id = attribute(Text(255, 1, PROJECT))
+    project_id = attribute(Text(255, 1, NAME))
 
 
 class Label(Base):
