@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,8 +14,16 @@ from pathlib import Path
 
 from tests.servers import base
 
-#: Programs that the tests on real switches use, and the packages that bring them.
-TOOLS = {"ovs-vswitchd": "openvswitch-switch", "ip": "iproute2", "ping": "iputils-ping", "ethtool": "ethtool"}
+#: Programs that the tests on real switches and controllers use, and the packages that bring them.
+TOOLS = {
+    "ovs-vswitchd": "openvswitch-switch",
+    "ip": "iproute2",
+    "ping": "iputils-ping",
+    "ethtool": "ethtool",
+    "ipmi_sim": "openipmi",
+}
+if importlib.util.find_spec("libvirt"):  # libvirt-python is an extra, and of no use without these, nor they without it
+    TOOLS |= {"libvirtd": "libvirt-daemon", "qemu-system-x86_64": "qemu-system-x86"}
 _INSTALL = ("-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", "install")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
