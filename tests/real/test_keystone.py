@@ -50,6 +50,8 @@ TABLE: Sequence[tuple[str, str, Any, str]] = [
     ("GET", "networks/net-red/isolation", None, "200 200 200 200 200 200 200 200 404 403 404 403 404"),
     ("PATCH", "networks/net-red", {"description": "x"}, "200 200 200 200 200 403 403 403 404 403 404 403 404"),
     ("PATCH", "networks/net-red", {"public": False}, "200 200 200 403 403 403 403 403 404 403 404 403 404"),
+    ("GET", "instances", None, "200 200 200 200 200 200 200 200 200 403 403 403 403"),
+    ("GET", "flavors", None, "200 200 200 200 200 200 200 200 200 403 403 403 403"),
     ("GET", "operations", None, "200 200 200 200 200 200 200 200 200 403 403 403 403"),
     ("GET", "projects/{red}", None, "200 200 200 200 200 200 200 200 404 404 404 404 404"),
     ("GET", "projects/{red}/nodes", None, "200 200 200 200 200 200 200 200 404 404 404 404 404"),

@@ -14,7 +14,10 @@ def main() -> None:
     from cheroot import wsgi
     from keystone.wsgi.api import application
 
-    wsgi.Server(("127.0.0.1", port), application, numthreads=8, request_queue_size=128).start()
+    # One thread: SQLite refuses two who first read and then write. Connections are kept, however many and long.
+    server = wsgi.Server(("127.0.0.1", port), application, numthreads=1, request_queue_size=128, timeout=300)
+    server.keep_alive_conn_limit = 1000
+    server.start()
 
 
 if __name__ == "__main__":
