@@ -35,9 +35,7 @@ class Claims(testtools.TestCase):
 
     def rack(self, nodes: int, **faults: Any) -> tuple[str, list[str]]:
         """A switch whose ports are parked, with nodes."""
-        switch, names = rack(self.site.database, nodes)
-        for number in range(nodes):
-            fake.set_by_hand(self.site.state_dir, switch, f"p{number}", fake.base.PortState(enabled=False))
+        switch, names = rack(self.site, nodes)
         fake.set_faults(self.site.state_dir, switch, **faults)
         return switch, names
 

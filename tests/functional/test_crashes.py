@@ -55,9 +55,7 @@ class Crashing(OnProcesses):
         self.networks += [red.post("networks", {"name": f"{fresh('net')}-tagged"}) for _ in range(2)]
         self.switches, self.nodes = [], []
         for _ in range(2):
-            switch, names = rack(self.site.database, 20, project=project)
-            for number in range(20):
-                fake.set_by_hand(self.site.state_dir, switch, f"p{number}", fake.base.PortState(enabled=False))
+            switch, names = rack(self.site, 20, project=project)
             fake.set_faults(self.site.state_dir, switch, delay=self.delay)
             self.switches.append(switch)
             self.nodes += names
@@ -94,7 +92,7 @@ class Crashing(OnProcesses):
         self.addCleanup(traffic.stop)
         return traffic
 
-    def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), end, f"it did not come about in time\n{self.site.logs()[-4000:]}")

@@ -224,7 +224,7 @@ class TestTwoWatchers(OnProcesses):
         return {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
     def test_two_watchers(self) -> None:
-        switch, (node,) = rack(self.site.database, 1)
+        switch, (node,) = rack(self.site, 1)
         # Its port was registered open: until it is closed nobody may have the node.
         until(lambda: self.site.admin.call("PUT", f"nodes/{node}/project", {}).status == 200)
         self.site.admin.post("networks", {"name": "watched"})

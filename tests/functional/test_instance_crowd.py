@@ -51,7 +51,7 @@ class Crowd(OnProcesses):
 
     def nodes(self, count: int) -> tuple[str, list[Node]]:
         """A switch whose ports are parked, with so many nodes of this test's sort."""
-        switch, names = rack(self.site.database, count, resource_class=self.sort, obm_driver="fake")
+        switch, names = rack(self.site, count, resource_class=self.sort, obm_driver="fake")
         for number in range(count):
             fake_switch.set_by_hand(
                 self.site.state_dir, switch, f"p{number}", fake_switch.base.PortState(enabled=False)

@@ -42,7 +42,7 @@ class LockRaces:
 
     def instances(self, count: int, *, wired: bool = False, **fields: Any) -> list[Instance]:
         """Active instances, each on a node of its own, which is switched on."""
-        switch, names = rack(self.site.database, count, project=self.project, **fields)
+        switch, names = rack(self.site, count, project=self.project, **fields)
         rows = models.Instance
         with self.site.database.writer() as session:
             nodes = session.query(models.Node).filter(models.Node.name.in_(names)).order_by(models.Node.id).all()

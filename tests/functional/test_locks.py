@@ -130,7 +130,7 @@ class LostLock:
     def test_lock_is_lost(self) -> None:
         admin = self.site.admin
         project = fresh("red")
-        switch, (node,) = rack(self.site.database, 1, project=admin.add_project(project))
+        switch, (node,) = rack(self.site, 1, project=admin.add_project(project))
         fake.set_faults(self.site.state_dir, switch, delay=1.0)
         red = admin.as_user(f"{project}-member")
         red.post("networks", {"name": "mine"})
@@ -198,7 +198,7 @@ class TestDeadlyDriver(OnProcesses):
 
     def test_deadly_driver(self) -> None:
         admin = self.site.admin
-        switch, names = rack(self.site.database, 10, project=admin.add_project("red"), driver="deadly")
+        switch, names = rack(self.site, 10, project=admin.add_project("red"), driver="deadly")
         fake.set_faults(self.site.state_dir, switch, delay=0.05)
         red = admin.as_user("red-member")
         red.post("networks", {"name": "mine"})

@@ -54,7 +54,7 @@ class Races:
         return [partial(self.api(number, user).call, "POST", path, body) for number in range(count)]
 
     def rack(self, nodes: int, **fields: Any) -> Any:
-        return rack(self.site.database, nodes, **fields)
+        return rack(self.site, nodes, **fields)
 
     def scalar(self, query: Any) -> Any:
         with self.site.database.reader() as session:
