@@ -22,7 +22,7 @@ SETTINGS = {
     ("conductor", "max_attempts"): 2,
 }
 #: Where nothing will come however long one waits.
-IMPATIENT = {**SETTINGS, ("conductor", "driver_timeout"): 2.0}
+IMPATIENT = {**SETTINGS, ("conductor", "driver_timeout"): 2.0, ("conductor", "max_attempts"): 1}
 
 
 class ObmTestCase(testtools.TestCase):
