@@ -294,7 +294,7 @@ class Embedded(fixtures.Fixture):
         self.addCleanup(self.conductor.stop)
 
     def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
-        environ = {"REQUEST_URI": path}
+        environ = {"REQUEST_URI": path, "REMOTE_ADDR": "127.0.0.1"}
         if isinstance(body, bytes):
             data: bytes | None = body
         else:

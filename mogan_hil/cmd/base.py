@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from oslo_config import cfg
+
+from mogan_hil.api.middleware.auth_none import is_loopback
 
 
 def check_auth(conf: cfg.ConfigOpts, host: str) -> None:
@@ -25,13 +25,3 @@ def check_auth(conf: cfg.ConfigOpts, host: str) -> None:
             keystone.configure(conf)
         except keystone.ConfigurationError as error:
             raise SystemExit(str(error)) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -10,6 +10,7 @@ from unittest import mock
 from urllib.parse import quote
 
 import testtools
+import webtest
 
 from mogan_hil.api.middleware import auth_local
 from tests import service
@@ -270,3 +271,26 @@ class TestNone(testtools.TestCase):
             ("DELETE", "projects/admin", None),
         ):
             self.assertEqual(409, admin.call(method, path, body).status, path)
+
+    def test_only_this_machine_is_answered(self) -> None:
+        app = self._service("sqlite").app.app
+        local = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:6385"}
+        for changed, status in (
+            ({}, 200),
+            ({"HTTP_HOST": None}, 200),
+            ({"HTTP_HOST": "[::1]:6385", "REMOTE_ADDR": "::1"}, 200),
+            ({"HTTP_HOST": "127.9.9.9"}, 200),
+            ({"HTTP_ORIGIN": "http://localhost:3000"}, 200),
+            *(({"REMOTE_ADDR": address}, 403) for address in ("192.0.2.1", "2001:db8::1", "localhost.evil", "", None)),
+            *(
+                ({"HTTP_HOST": host}, 403)
+                for host in ("evil.example", "evil.example:6385", "192.0.2.1", "[", ":80", "@")
+            ),
+            *(({"HTTP_ORIGIN": origin}, 403) for origin in ("http://evil.example", "null", "http://[", "")),
+        ):
+            environ = {name: value for name, value in {**local, **changed}.items() if value is not None}
+            request = webtest.TestRequest.blank("/v1/nodes")
+            for name in ("REMOTE_ADDR", "HTTP_HOST"):
+                request.environ.pop(name, None)
+            request.environ.update(environ)
+            self.assertEqual(status, request.get_response(app).status_int, changed)

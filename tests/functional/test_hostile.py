@@ -143,6 +143,8 @@ class TestBodies(HostileTestCase):
                 headers = {"Content-Type": kind}
                 answer = self.send(route.method, self.world.path(route), self.world.body(route), headers=headers)
                 self.assert_error(answer, 415)
+            answer = self.send(route.method, self.world.path(route), b"{}", headers={"Content-Type": ""})
+            self.assert_error(answer, 415)
             for kind in ("application/json; charset=utf-8", "Application/JSON"):
                 headers = {"Content-Type": kind}
                 answer = self.send(route.method, self.world.path(route), self.world.body(route), headers=headers)
