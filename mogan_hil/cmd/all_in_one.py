@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import os
 import secrets
 import signal
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -27,6 +29,9 @@ from mogan_hil.objects.project import Project
 from mogan_hil.objects.user import RoleAssignment, User
 
 ADMIN = "admin"
+
+#: What is secret in the directory.
+FILES = ("mogan_hil.db", "mogan_hil.db-wal", "mogan_hil.db-shm", "clouds.yaml")
 
 
 def arguments() -> argparse.Namespace:
@@ -76,12 +81,13 @@ def configure(given: argparse.Namespace) -> cfg.ConfigOpts:
 
 
 def take(state_dir: Path) -> IO[str]:
-    """Make the directory and lock it: two services on one directory would both be wrong.
+    """Make the directory, close it to others and lock it: two services on one directory would both be wrong.
 
-    :raises SystemExit: it is in use, or cannot be written
+    :raises SystemExit: it is in use, cannot be written, or is not ours to close
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        close(state_dir)
         lock = open(state_dir / "lock", "w", encoding="utf-8")  # noqa: SIM115 - held as long as the process lives
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -89,6 +95,21 @@ def take(state_dir: Path) -> IO[str]:
     except OSError as error:
         raise SystemExit(f"{state_dir} cannot be used: {error.strerror}. Choose another with --state-dir.") from None
     return lock
+
+
+def close(state_dir: Path) -> None:
+    """Let nobody else read what is in the directory, also where it was made by somebody else, or by an older version.
+
+    :raises SystemExit: it is open and not ours, or is for everybody, as /tmp is
+    """
+    found = state_dir.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+            raise SystemExit(f"{state_dir} is open to others: make it 0700 and your own, or choose another directory.")
+        state_dir.chmod(0o700)
+    for name in FILES:
+        with contextlib.suppress(FileNotFoundError):
+            (state_dir / name).chmod(0o600)
 
 
 def add_admin(conf: cfg.ConfigOpts, database: Database, password: str) -> bool:
@@ -127,6 +148,7 @@ def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: 
 
 def main() -> int:
     """Run the command."""
+    os.umask(0o077)
     given = arguments()
     lock = take(given.state_dir)
     conf = configure(given)

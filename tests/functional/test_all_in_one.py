@@ -91,6 +91,24 @@ class TestAllInOne(testtools.TestCase):
         second.send_signal(signal.SIGINT)
         self.assertEqual(0, second.wait(20))
 
+    def test_others_read_nothing(self) -> None:
+        """Whoever made the directory, with whatever mode."""
+        self.directory.mkdir()
+        self.directory.chmod(0o755)
+        database = self.directory / "mogan_hil.db"
+        database.touch(0o644)
+        self._url(self._start())
+        self.assertEqual(0o700, stat.S_IMODE(self.directory.stat().st_mode))
+        self.assertIn(database, list(self.directory.iterdir()))
+        for path in self.directory.rglob("*"):
+            self.assertEqual(0, stat.S_IMODE(path.stat().st_mode) & 0o077, path)
+
+    def test_a_directory_for_everybody(self) -> None:
+        self.directory.mkdir()
+        self.directory.chmod(0o1777)
+        self.assertIn("is open to others", self._refused("--port", "0"))
+        self.assertEqual(0o1777, stat.S_IMODE(self.directory.stat().st_mode))
+
     def test_without_authentication(self) -> None:
         for host in ("0.0.0.0", "example.org"):
             text = self._refused("--auth", "none", "--host", host, "--port", "0")
