@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import yaml
 from oslo_config import cfg
@@ -126,24 +126,55 @@ def add_admin(conf: cfg.ConfigOpts, database: Database, password: str) -> bool:
         return True
 
 
-def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: str) -> None:
-    """At the first start make an administrator; tell the password in clouds.yaml and nowhere else."""
+def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: str) -> bool:
+    """At the first start make an administrator; tell the password in clouds.yaml and nowhere else.
+
+    The file comes first: a start that is cut off leaves a password without a user, which the next start uses, and never
+    a user without a password. A later start only puts the service's new address into the file, if it is ours.
+
+    :returns: whether the file tells
+    :raises SystemExit: somebody else's file is where the password is to go
+    """
     clouds = state_dir / "clouds.yaml"
-    password = secrets.token_urlsafe(18)
-    if not add_admin(conf, database, password):
-        if not clouds.exists():
-            return
-        password = yaml.safe_load(clouds.read_text())["clouds"]["mogan-hil"]["auth"]["password"]
-    cloud = {
-        "auth_type": "http_basic",
-        "auth": {"endpoint": url, "username": ADMIN, "password": password},
-        "baremetal_isolation_endpoint_override": f"{url}/v1",
-    }
-    fresh = clouds.with_suffix(".new")
+    known = our_clouds(clouds)
+    with database.reader() as session:
+        if User.find(session):
+            if known is not None:
+                _write(clouds, known, url)
+            return known is not None
+    if known is None:
+        if clouds.exists():
+            raise SystemExit(f"{clouds} is not of mogan-hil, which is to write the first password there: move it away.")
+        auth = {"endpoint": url, "username": ADMIN, "password": secrets.token_urlsafe(18)}
+        known = {"clouds": {"mogan-hil": {"auth_type": "http_basic", "auth": auth}}}
+    _write(clouds, known, url)
+    add_admin(conf, database, known["clouds"]["mogan-hil"]["auth"]["password"])
+    return True
+
+
+def our_clouds(path: Path) -> dict[str, Any] | None:
+    """What is in clouds.yaml, None where it is not there or tells no password for this service."""
+    try:
+        found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        password = found["clouds"]["mogan-hil"]["auth"]["password"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return found if isinstance(password, str) else None
+
+
+def _write(path: Path, content: dict[str, Any], url: str) -> None:
+    cloud = content["clouds"]["mogan-hil"]
+    endpoint = "baremetal_isolation_endpoint_override"
+    if (cloud["auth"].get("endpoint"), cloud.get(endpoint)) == (url, f"{url}/v1"):
+        return
+    cloud["auth"]["endpoint"], cloud[endpoint] = url, f"{url}/v1"
+    fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        yaml.safe_dump({"clouds": {"mogan-hil": cloud}}, file, sort_keys=False)
-    fresh.replace(clouds)
+        yaml.safe_dump(content, file, sort_keys=False)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def main() -> int:
@@ -161,13 +192,16 @@ def main() -> int:
         server = process.Server(app.make_app(services), (given.host, given.port), conf.api.threads, alone=True)
     except OSError as error:
         raise SystemExit(f"{given.host} port {given.port} cannot be listened on: {error.strerror or error}.") from None
-    if given.auth == "local":
-        first_admin(conf, database, given.state_dir, server.url)
+    try:
+        told = given.auth == "local" and first_admin(conf, database, given.state_dir, server.url)
+    except BaseException:
+        server.stop()  # its threads would keep the process
+        raise
     conductor.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
     print(f"listening on {server.url}", flush=True)
-    if given.auth == "local":
+    if told:
         print(f"the administrator's name and password are in {given.state_dir}/clouds.yaml", flush=True)
     server.serve()
     conductor.stop()

@@ -11,11 +11,20 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import fixtures
 import requests
 import testtools
 import yaml
+from oslo_config import cfg
+
+from mogan_hil.api import process
+from mogan_hil.cmd import all_in_one
+from mogan_hil.common import passwords
+from mogan_hil.db.api import Database
+from mogan_hil.objects.user import User
+from tests import service
 
 PROGRAM = str(Path(sys.executable).parent / "mogan-hil")
 
@@ -90,6 +99,63 @@ class TestAllInOne(testtools.TestCase):
         self.assertEqual(200, answer.status_code)
         second.send_signal(signal.SIGINT)
         self.assertEqual(0, second.wait(20))
+
+    def test_a_lost_password(self) -> None:
+        """Somebody has his own clouds.yaml there: it stays, and the password is set anew."""
+        first = self._start()
+        self._url(first)
+        self._end(first)
+        clouds = self.directory / "clouds.yaml"
+        for text in ("clouds: {mine: {auth: {}}}\n", "[not yaml", "", "7", "clouds:\n"):
+            clouds.write_text(text)
+        second = self._start()
+        url = self._url(second)
+        self.assertEqual("clouds:\n", clouds.read_text())
+        program = [str(Path(PROGRAM).parent / "mogan-hil-manage"), "--state-dir", str(self.directory)]
+        for name, arguments, password, status in (
+            ("admin", (), "", 1),
+            ("admin", (), "x" * 73, 1),
+            ("nobody", (), "new", 1),
+            ("admin", (), "new", 0),
+            ("other", ("--admin",), "new too", 0),
+            ("other", ("--admin",), "new again", 0),
+        ):
+            done = subprocess.run(
+                [*program, "user", "set-password", name, *arguments],
+                input=password + "\n",
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            self.assertEqual(status, done.returncode, done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+        for name, password, status in (("admin", "new", 200), ("other", "new again", 200), ("other", "new too", 401)):
+            self.assertEqual(status, requests.get(f"{url}/v1/switches", auth=(name, password), timeout=20).status_code)
+        second.send_signal(signal.SIGTERM)
+        assert second.stdout is not None
+        self.assertEqual("", second.stdout.read())  # no hint at a file that tells nothing
+
+    def test_a_clouds_file_of_somebody_else(self) -> None:
+        self.directory.mkdir()
+        clouds = self.directory / "clouds.yaml"
+        clouds.write_text("clouds: {mine: {}}\n")
+        self.assertIn("move it away", self._refused("--port", "0"))
+        self.assertEqual("clouds: {mine: {}}\n", clouds.read_text())
+
+    def test_the_password_is_written_before_the_user(self) -> None:
+        directory = Path(self.useFixture(fixtures.TempDir()).path)
+        conf = process.configure(cfg.ConfigOpts(), [], [])
+        conf.set_override("connection", self.useFixture(service.DatabaseFixture()).url, group="database")
+        database = Database(conf)
+        self.addCleanup(database.dispose)
+        with fixtures.MonkeyPatch("mogan_hil.cmd.all_in_one.add_admin", mock.Mock(side_effect=KeyboardInterrupt)):
+            self.assertRaises(KeyboardInterrupt, all_in_one.first_admin, conf, database, directory, "http://a")
+        self.assertTrue(all_in_one.first_admin(conf, database, directory, "http://b"))
+        auth = yaml.safe_load((directory / "clouds.yaml").read_text())["clouds"]["mogan-hil"]["auth"]
+        self.assertEqual("http://b", auth["endpoint"])
+        with database.reader() as session:
+            (user,) = User.find(session)
+        self.assertTrue(passwords.matches(auth["password"], user.password_hash))
 
     def test_others_read_nothing(self) -> None:
         """Whoever made the directory, with whatever mode."""
