@@ -84,3 +84,10 @@ class TestOpenVSwitch(contract.SwitchContract, unittest.TestCase):
                 columns["protected"],
             )
             self.assertTrue(state.matches(config), (config, state))
+
+    def test_a_protected_port_in_use_is_drift(self):
+        for config in (contract.PortConfig(10), contract.PortConfig(10, frozenset({20}))):
+            columns = openvswitch.columns_of(config)
+            state = openvswitch.state_of(columns["vlan_mode"][0], 10, columns["trunks"], True)
+            self.assertFalse(state.matches(config) or state.matches(contract.PARKED), state)
+            self.assertTrue(state.carries(10))

@@ -184,6 +184,9 @@ class TestRows(OvsTestCase):
             [],
             ["trunks=4095"],
             ["trunks=20,4095", "protected=true"],
+            ["tag=10", "protected=true"],
+            ["vlan_mode=native-untagged", "tag=10", "trunks=20", "protected=true"],
+            ["vlan_mode=trunk", "trunks=20", "protected=true"],
             ["trunks=0,20"],
             ["tag=0"],
             ["tag=4095"],
@@ -228,7 +231,8 @@ class TestRows(OvsTestCase):
         for name in ("nope", elsewhere):
             error = self.assertRaises(DriverError, self.driver.configure, {port: PortConfig(10), name: PARKED})
             self.assertFalse(error.transient)
-            self.assertIn(name, error.user)
+            self.assertIn(name, error.operator)
+            self.assertNotIn(name, error.user)
         self.assertEqual(before, (self.switch.get_port(port), self.switch.get_port(elsewhere)))
         self.assertEqual({"nope": None, elsewhere: None}, self.driver.read(["nope", elsewhere]))
 

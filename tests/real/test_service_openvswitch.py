@@ -229,7 +229,7 @@ class TestFailClosed(ServiceTestCase):
         with self.switch.hung("ovsdb-server"):  # so that they come together
             posted = {node: self.posted(node) for node in ("n2", "n1")}
         self.assertTrue(self.red.wait(posted["n1"])["verified"])
-        self.assertIn("no port ghost", self.red.wait(posted["n2"], "error")["error"])
+        self.assertIn("no such port", self.red.wait(posted["n2"], "error")["error"])
         self.assert_columns(self.host.port, PortConfig(self.vlans[0]))
         # The port appears, as ports do: without configuration. It is parked unasked.
         openvswitch.run("ip", "-n", self.switch.namespace, "link", "set", self.bare.port, "name", "ghost")

@@ -234,7 +234,7 @@ class TestVerified(DriftTestCase):
     def test_unknown_port(self) -> None:
         add_machine(self.admin, "n2", "ghost", state="error")
         self.red.put("nodes/n2/project", {})
-        self.assertIn("no port ghost", self.red.attach("n2", "mine", state="error")["error"])
+        self.assertIn("no such port", self.red.attach("n2", "mine", state="error")["error"])
         self.assertEqual(("error", None), (self.port("ghost")["status"], self.port("ghost")["observed"]))
         self.assertEqual(["ghost"], self.drift())
 

@@ -20,6 +20,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 from mogan_hil.drivers.base import Options
@@ -98,8 +99,14 @@ def columns_of(config: base.PortConfig) -> dict[str, Any]:
 def state_of(vlan_mode: str | None, tag: int | None, trunks: Collection[int], protected: bool) -> base.PortState:
     """What a port with these columns is, by what ovs-vswitchd does with them.
 
-    A mode that this driver never sets is reported as carrying at least all that it may, and never as sound.
+    A mode that this driver never sets is reported as carrying at least all that it may, and never as sound. So is a
+    port in use that is protected: it does not reach other protected ones, which nobody asked for.
     """
+    state = _carried(vlan_mode, tag, trunks, protected)
+    return replace(state, tagged=state.tagged | {RESERVED}) if protected and state.enabled else state
+
+
+def _carried(vlan_mode: str | None, tag: int | None, trunks: Collection[int], protected: bool) -> base.PortState:
     mode = vlan_mode or ("trunk" if tag is None else "access")
     carried = frozenset(trunks) or ALL
     native = tag or 0
@@ -284,7 +291,8 @@ class OpenVSwitch(base.SwitchDriver):
     A connection is made by the first call, kept, and made again by itself after a loss. Each call takes one or two
     round trips, and ends within the environment's timeout whatever the server does.
 
-    `protected` on a port that is in use is not seen by `read`: it narrows what the port reaches, and carries no VLAN.
+    `protected` on a port that is in use is read as VLAN 4095 besides what it carries, so that it is drift. Mirrors and
+    OpenFlow rules are not looked at: whoever may set those may copy or redirect frames, and no port tells.
     An interface in error (no such device) does not change what `read` tells, because it may come back; `configure`
     refuses to give VLANs to such a port, and parks it.
 
