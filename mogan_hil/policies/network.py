@@ -52,7 +52,9 @@ RULES = [
     base.rule(
         GRANT,
         base.PROJECT_MEMBER,
-        "Let another project use a network.",
+        "Let another project use a network. The answer tells whether a project of that name or id exists: who shares a "
+        "network has to know that it is shared with somebody. Where members must not learn it, make this an "
+        "administrator's.",
         ("PUT", "/v1/networks/{network}/access/{project}"),
     ),
     base.rule(
