@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -22,7 +23,11 @@ KINDS: Mapping[str, type[Driver]] = {"switch": SwitchDriver, "obm": ObmDriver, "
 
 
 def _failed(_manager: object, entry_point: object, error: BaseException) -> None:
-    LOG.error("Driver %(entry)s cannot be loaded and is left out: %(error)s", {"entry": entry_point, "error": error})
+    # What an optional extra would have installed is not there: that is a choice, and no error.
+    level = logging.INFO if isinstance(error, ModuleNotFoundError) else logging.ERROR
+    LOG.log(
+        level, "Driver %(entry)s cannot be loaded and is left out: %(error)s", {"entry": entry_point, "error": error}
+    )
 
 
 class Drivers:

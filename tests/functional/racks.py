@@ -253,13 +253,13 @@ def wrong_ports(database: Database, state_dir: Path) -> list[str]:
     )
     wanted: dict[tuple[str, str], list[tuple[str, int]]] = {}
     with database.reader() as session:
-        for uuid, name, _status, channel, segment, _nic in session.execute(query):
-            wanted.setdefault((uuid, name), []).extend([(channel, int(segment))] if channel else [])
+        for switch, name, _status, channel, segment, _nic in session.execute(query):
+            wanted.setdefault((switch, name), []).extend([(channel, int(segment))] if channel else [])
     wrong = []
-    for (uuid, name), carried in wanted.items():
+    for (switch, name), carried in wanted.items():
         native = next((vlan for channel, vlan in carried if channel == "vlan/native"), None)
         config = PortConfig(native, frozenset(vlan for channel, vlan in carried if channel != "vlan/native"))
-        state = fake.by_hand(state_dir, uuid, name)
+        state = fake.by_hand(state_dir, switch, name)
         if not state.matches(config):
-            wrong.append(f"{uuid} {name}: wanted {config}, found {state}")
+            wrong.append(f"{switch} {name}: wanted {config}, found {state}")
     return wrong
