@@ -155,17 +155,17 @@ class TestCabling(testtools.TestCase):
         self.assertEqual(["hidden-switch"], self.admin.get("networks/net/isolation")["unreachable_switches"])
 
     def test_errors(self) -> None:
-        every = ["hidden-port"]
-        for faults in (
-            {"crash": every},
-            {"fail": every},
-            {"lie": every},
-            {"hang": every, "hang_seconds": 1},
-            {"ports": []},
-        ):
+        """A port for each kind of fault: what is left of one does not meet the next."""
+        for number, fault in enumerate(("crash", "fail", "lie", "ports", "hang")):
+            port, node = f"hidden-port{number}", f"m{number}"
+            self.admin.wait(self.admin.post("switches/hidden-switch/ports", {"name": port})["operation"])
+            self.admin.add_node(node, "hidden-switch", port)
+            self.red.put(f"nodes/{node}/project", {})
+            faults = {fault: [] if fault == "ports" else [port], "hang_seconds": 1}
             fake.set_faults(self.site.state_dir, self.switch["uuid"], **faults)
-            failed = self.red.attach("n1", "net", state="error")
+            failed = self.red.attach(node, "net", state="error")
             self.assertRegex(self._silent(f"operations/{failed['uuid']}")["error"], "switch|port")
+            fake.set_faults(self.site.state_dir, self.switch["uuid"])
 
 
 class TestFreeNodes(base.WorldTestCase):
