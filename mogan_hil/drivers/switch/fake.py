@@ -28,6 +28,12 @@ def _pack(state: base.PortState) -> list[Any]:
     return [state.native, sorted(state.tagged), state.enabled]
 
 
+def _keep(content: dict[str, Any], port: str, state: base.PortState) -> None:
+    # Counted, so that a watch also notices what was changed there and back between two of its looks.
+    content["changes"] = content.get("changes", 0) + 1
+    content.setdefault("ports", {})[port] = [*_pack(state), content["changes"]]
+
+
 def _unpack(packed: list[Any] | None) -> base.PortState:
     return OPEN if packed is None else base.PortState(packed[0], frozenset(packed[1]), packed[2])
 
@@ -39,7 +45,7 @@ def set_by_hand(state_dir: Path, uuid: str, port: str, state: base.PortState) ->
     :param uuid: the switch
     """
     with fakes.DeviceFile(state_dir, KIND, uuid).change() as content:
-        content.setdefault("ports", {})[port] = _pack(state)
+        _keep(content, port, state)
 
 
 def by_hand(state_dir: Path, uuid: str, port: str) -> base.PortState:
@@ -144,7 +150,7 @@ class FakeSwitch(base.SwitchDriver):
             for port, config in ports.items():
                 if not self._device.hits("lie", port):
                     state = base.PortState(config.native, config.tagged, enabled=config.enabled)
-                    content.setdefault("ports", {})[port] = _pack(state)
+                    _keep(content, port, state)
 
     def read(self, ports: Collection[str]) -> Mapping[str, base.PortState | None]:
         """See the base class, and the faults of this one."""
