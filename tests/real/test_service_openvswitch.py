@@ -211,7 +211,7 @@ class TestFailClosed(ServiceTestCase):
         self.switch.vsctl("del-port", self.host.port)
         with contextlib.suppress(RuntimeError):  # it says that there is no such device
             self.switch.vsctl("add-port", self.switch.bridge, self.host.port)
-        failed = self.red.attach("n1", "first", state="error")
+        failed = self.red.wait(self.posted("n1"), "error")
         self.assertIn("is broken", failed["error"])
         self.assert_columns(self.host.port, NOTHING)
         self.assertEqual({}, self.attachments("n1"))
@@ -223,9 +223,12 @@ class TestFailClosed(ServiceTestCase):
     def test_bad_port_beside_a_good_one(self) -> None:
         """In one batch, the good one is attached and the one that the bridge does not have ends in error."""
         self.begin()
-        add_machine(self.admin, "n2", "ghost", state="error")
-        self.assertEqual(("error", None), (self.port("ghost")["status"], self.port("ghost")["observed"]))
+        self.admin.add_node("n2")  # claimed first: a free node with a port that is not proven parked is not given away
         self.red.put("nodes/n2/project", {})
+        registered = self.admin.post(f"switches/{SWITCH}/ports", {"name": "ghost"})
+        self.admin.wait(registered["operation"], "error")
+        self.admin.put(f"switches/{SWITCH}/ports/ghost/nic", {"node": "n2", "nic": "eth0"})
+        self.assertEqual(("error", None), (self.port("ghost")["status"], self.port("ghost")["observed"]))
         with self.switch.hung("ovsdb-server"):  # so that they come together
             posted = {node: self.posted(node) for node in ("n2", "n1")}
         self.assertTrue(self.red.wait(posted["n1"])["verified"])
