@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import fixtures
 
@@ -232,8 +233,11 @@ class TestVerified(DriftTestCase):
         self.switch.set_port(self.name, f"tag={self.other}")
 
     def test_unknown_port(self) -> None:
-        add_machine(self.admin, "n2", "ghost", state="error")
+        self.admin.add_node("n2")  # claimed first: a free node with a port that is not proven parked is not given away
         self.red.put("nodes/n2/project", {})
+        registered = self.admin.post(f"switches/{SWITCH}/ports", {"name": "ghost"})
+        self.admin.wait(registered["operation"], "error")
+        self.admin.put(f"switches/{SWITCH}/ports/ghost/nic", {"node": "n2", "nic": "eth0"})
         self.assertIn("no such port", self.red.attach("n2", "mine", state="error")["error"])
         self.assertEqual(("error", None), (self.port("ghost")["status"], self.port("ghost")["observed"]))
         self.assertEqual(["ghost"], self.drift())
@@ -295,26 +299,31 @@ class TestVerified(DriftTestCase):
             done.set()
             thread.join()
 
+    def attached_at_last(self) -> Any:
+        """Attach, as soon as the port is not just being closed again."""
+        end = time.monotonic() + 10
+        path, body = "nodes/n1/nics/eth0/attachments", {"network": "mine"}
+        while (answer := self.red.call("POST", path, body)).status == 409 and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(202, answer.status, answer.text)
+        return self.red.wait(answer.json, None)
+
     def test_somebody_changes_it_all_the_time(self) -> None:
         ended = []
         with self.somebody():
             for _ in range(25):
                 self.reads.clear()
-                operation = self.red.attach("n1", "mine", state=None)
+                operation = self.attached_at_last()
                 ended.append(operation["state"])
                 if operation["state"] == "done":
                     self.assertTrue(operation["verified"])
-                    self.assertEqual(PortState(native=self.mine), self.reads[-1])
+                    self.assertIn(PortState(native=self.mine), self.reads)
                     self.reads.clear()
                     operation = self.red.detach("n1", "mine", state=None)
                     if operation["state"] == "done":
-                        self.assertFalse(self.reads[-1].enabled)
+                        self.assertTrue([state for state in self.reads if state is not None and not state.enabled])
                 self.assert_eventually(lambda: self.attachments("n1") == {}, 20)
         self.assertEqual({"done", "error"}, set(ended))
-        is_closed = self.switch.get_port(self.name)["protected"] == "true"
-        self.assert_eventually(lambda: self.in_sync() is is_closed, 2)
-        if self.port(self.name)["status"] == "ok":
-            self.assertEqual([] if is_closed else [self.name], self.drift())
-        self.heal()
-        self.assertEqual([], self.drift())
+        # It is not in use, so it is closed again unasked.
+        self.assert_eventually(lambda: self.drift() == [] and self.port(self.name)["status"] == "ok", 20)
         self.assert_columns(self.name, NOTHING)
