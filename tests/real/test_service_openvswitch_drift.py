@@ -123,10 +123,18 @@ class TestDrift(DriftTestCase):
         self.heal()
         self.assert_columns(self.name, PortConfig(self.mine))
 
+    def second_in_use(self) -> str:
+        """The port of a second machine, on a network of its own: one that is not in use would be closed again."""
+        port = self.switch.add_dummy_port()
+        add_machine(self.admin, "n2", port)
+        self.red.put("nodes/n2/project", {})
+        self.red.post("networks", {"name": "second"})
+        self.red.attach("n2", "second")
+        return port
+
     def test_intruder(self) -> None:
         """The isolation report shows who was put on a VLAN by hand, at once."""
-        intruder = self.switch.add_dummy_port()
-        add_machine(self.admin, "n2", intruder)
+        intruder = self.second_in_use()
         self.red.attach("n1", "mine")
         self.assertTrue(self.red.get("networks/mine/isolation")["isolated"])
         for settings in ([f"tag={self.mine}"], [f"trunks={self.other},{self.mine}"], []):
@@ -149,8 +157,7 @@ class TestDrift(DriftTestCase):
     def test_server_restarts(self) -> None:
         """What changed while nobody watched is noticed as soon as the server is back."""
         self.red.attach("n1", "mine")
-        second = self.switch.add_dummy_port()
-        add_machine(self.admin, "n2", second)
+        second = self.second_in_use()
         self.switch.stop("ovsdb-server")
         time.sleep(0.3)
         self.switch.start_server()
