@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mogan_hil.db import models
+from mogan_hil.drivers.switch import fake
 from tests import service
 from tests.functional.racks import OnProcesses, fresh, rack
 
@@ -175,7 +176,8 @@ class Races:
     def test_one_change_of_a_nic_at_a_time(self) -> None:
         first, second = self.networks(2)
         segment = self.api(0).get(f"networks/{second}")["segment_id"]
-        _, names = self.rack(30, project=self.red)
+        switch, names = self.rack(20, project=self.red)
+        fake.set_faults(self.site.state_dir, switch, delay=0.5)  # nothing ends between the two
         for number, name in enumerate(names):
             self.one_wins(
                 202, self.attach(number, name, first), self.attach(number + 1, name, second, f"vlan/{segment}")
@@ -343,6 +345,7 @@ class Races:
     def test_revert_and_attach(self) -> None:
         (network,) = self.networks(1)
         switch, names = self.rack(TRIES, project=self.red)
+        fake.set_faults(self.site.state_dir, switch, delay=0.5)
         for number, name in enumerate(names):
             self.one_wins(
                 202,
