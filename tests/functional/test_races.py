@@ -184,8 +184,6 @@ class Races:
             )
         self.check()
 
-    # One name, one thing.
-
     def test_names(self) -> None:
         switch, names = self.rack(2, ports=3)
         for number in range(TRIES):
@@ -353,8 +351,6 @@ class Races:
                 partial(self.api(number + 1).call, "POST", f"switches/{switch}/ports/p{number}/revert"),
             )
         self.check()
-
-    # A project that goes.
 
     def test_delete_the_project_and_claim(self) -> None:
         _, names = self.rack(2 * TRIES)
