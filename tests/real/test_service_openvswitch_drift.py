@@ -324,7 +324,7 @@ class TestVerified(DriftTestCase):
                 ended.append(operation["state"])
                 if operation["state"] == "done":
                     self.assertTrue(operation["verified"])
-                    self.assertIn(PortState(native=self.mine), self.reads)
+                    self.assertEqual(PortState(native=self.mine), self.reads[-1])
                     self.reads.clear()
                     operation = self.red.detach("n1", "mine", state=None)
                     if operation["state"] == "done":
