@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The saga of a new instance. What fails is undone in reverse and tried on another node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from mogan_hil.common import exception, states
+from mogan_hil.conductor.lanes import keep
+from mogan_hil.conductor.sagas import Saga
+from mogan_hil.conductor.steps import Step
+from mogan_hil.db import models
+from mogan_hil.objects.address import Address, Subnet, networks_of
+from mogan_hil.objects.base import column
+from mogan_hil.objects.network import Attachment, Network, usable_by
+from mogan_hil.objects.node import Criteria, Nic, Node
+from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.server_group import ServerGroup
+
+#: Nodes on which a build is tried.
+TRIES = 3
+
+NO_NODE = "The instance lost its node while it was being built."
+DELETED = "The instance was deleted while it was being built."
+
+
+class Build(Saga):
+    """Its networks are being attached already; then its node is given its system and booted."""
+
+    def _go_on(self) -> None:
+        failed = self._failed()
+        deleted = self._instance.status == states.Instance.DELETING
+        if (failed is not None or deleted) and not self._progress["undo"]:
+            self._progress["undo"] = True
+            error, detail = (failed.error, failed.error_detail) if failed else (DELETED, DELETED)
+            self._note(error or "", detail or "")
+        if self._progress["undo"]:
+            self._undo()
+        elif self._node is None:  # nothing takes it away from a build; if something does, this must not pass for done
+            self._fail(NO_NODE, NO_NODE)
+        elif not self._next(self._wanted(self._node)):
+            self._done()
+
+    def _wanted(self, node: Node) -> list[Step]:
+        known = self._steps.serve(self._operation, networks_of(self._session, node.id))
+        return [*known, *self._steps.boot(node, self._operation.payload.get("boot_device"))]
+
+    def _note(self, error: str, detail: str) -> None:
+        """What went wrong, while it is undone. The operation's result is for the tenant, details are not."""
+        keep(self._operation.note(self._session, error, detail))
+
+    def _undo(self) -> None:
+        begun = frozenset(child.verb for child in self._children if self._phase(child) == "do")
+        if self._node is not None and self._next(self._steps.end(self._node, begun), "undo"):
+            return
+        if self._take_off():
+            self._wait()
+            return
+        if self._attached():
+            self._end(" Its networks could not be taken off again.")
+            return
+        self._give_back()
+        if self._instance.status == states.Instance.DELETING or not self._elsewhere():
+            self._end()
+
+    def _end(self, more: str = "") -> None:
+        error, detail = self._operation.error or "", self._operation.error_detail or ""
+        if self._instance.status == states.Instance.DELETING:  # what is left is the deletion's to put right
+            keep(self._operation.fail(self._session, f"{error}{more}", detail))
+        else:
+            self._fail(f"{error}{more}", detail)
+
+    def _elsewhere(self) -> bool:
+        """Begin anew on a node that was not tried. False if there is none, or it was tried often enough."""
+        payload = self._operation.payload
+        while payload["resource_class"] is not None and len(self._progress["tried"]) < TRIES:
+            tried = column(Node.find(self._session, models.Node.uuid.in_(self._progress["tried"])), "id")
+            groups = ServerGroup.find(
+                self._session, models.ServerGroup.id == self._instance.server_group_id, lock="update"
+            )
+            among = [condition for group in groups for condition in group.fits(self._session)]
+            nodes = Node.choose(self._session, 1, Criteria.of(payload), tried, *among, least=1)
+            if not nodes or not nodes[0].claim(self._session, self._instance.project_id):
+                return False
+            self._node, self._children = nodes[0], []
+            self._progress |= {"round": self._progress["round"] + 1, "undo": False}
+            self._instance.update(self._session, node_id=self._node.id)
+            self._operation.update(self._session, node=self._node.uuid)
+            try:
+                with self._session.begin_nested():
+                    self._wire(self._node)
+            except exception.Conflict as error:
+                self._note(error.detail, error.detail)
+                self._give_back()
+                continue
+            self._wait()
+            return True
+        return False
+
+    def _wire(self, node: Node) -> None:
+        """Attach to this node what was attached to the first."""
+        if self._operation.payload["boot_device"] is not None and node.obm_driver is None:
+            raise exception.NoObm(name=node.name, what="no controller")
+        first = [child for child in self._all_children if self._round(child) == 0 and child.verb == "attach"]
+        taken: set[int] = set()
+        for before, wish in zip(first, self._operation.payload["networks"], strict=False):
+            networks = Network.find(
+                self._session,
+                models.Network.uuid == before.payload["network_uuid"],
+                usable_by(self._instance.project_id),
+                lock="share",
+            )
+            if not networks:
+                raise exception.ProjectMismatch(node=node.name, network=before.payload["network"])
+            nic, port, switch = self._nic(node, wish["nic"], networks[0], taken)
+            taken.add(nic.id)
+            self._attach(node, nic, port, switch, networks[0], before, wish.get("addresses", []))
+
+    def _attach(
+        self,
+        node: Node,
+        nic: Nic,
+        port: models.Port,
+        switch: models.Switch,
+        network: Network,
+        before: Operation,
+        addresses: Sequence[str],
+    ) -> None:
+        channel = before.payload["channel"]
+        payload = {
+            "port_uuid": port.uuid,
+            "node": node.name,
+            "nic": nic.name,
+            "network": network.name,
+            "network_uuid": network.uuid,
+            "channel": channel,
+        }
+        self._begin("attach", f"switch:{switch.uuid}", f"nic:{nic.id}", "do", payload)
+        attachment = Attachment.create(
+            self._session,
+            exception.ChannelTaken(nic=nic.name, channel=channel),
+            nic_id=nic.id,
+            network_id=network.id,
+            channel=channel,
+            status=states.Attachment.ATTACHING,
+        )
+        subnets = Subnet.find(self._session, models.Subnet.network_id == network.id)
+        try:
+            Address.give(self._session, self._ipam, subnets, attachment.id, addresses)
+        except exception.BadRequest as error:  # the subnets are others than when they were asked for
+            raise exception.Conflict(reason=error.detail) from None
+
+    def _nic(
+        self, node: Node, name: str | None, network: Network, taken: set[int]
+    ) -> tuple[Nic, models.Port, models.Switch]:
+        query = (
+            sa.select(models.Nic, models.Port, models.Switch)
+            .join(models.Port, models.Port.nic_id == models.Nic.id)
+            .join(models.Switch, models.Switch.id == models.Port.switch_id)
+            .where(models.Nic.node_id == node.id, models.Switch.physical_network == network.physical_network)
+            .order_by(models.Nic.name)
+        )
+        for nic, port, switch in self._session.execute(query):
+            if nic.id not in taken and name in (None, nic.name, nic.uuid):
+                return Nic.from_row(nic), port, switch
+        raise exception.NotCabled(f"Node {node.name!r} has no free cabled NIC for network {network.name!r}.")
