@@ -21,7 +21,9 @@ from mogan_hil.drivers.base import Driver, DriverError, Environment, Options, Un
 READ = "read"  #: it can tell what is configured
 WATCH = "watch"  #: the switch pushes changes
 ADMIN_STATE = "admin_state"  #: a parked port is administratively down, and `read` shows it
+TAGGED = "tagged"  #: a port may carry tagged VLANs
 TAGGED_ONLY = "tagged_only"  #: a port may carry tagged VLANs and no native one
+LAG = "lag"  #: a port may be a link aggregation group, under the name that the switch has for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class SwitchDriver(Driver, abc.ABC):
     :param environment: see :class:`~mogan_hil.drivers.base.Environment`
 
     The constructor does no input or output: a switch that is down makes the first call fail, not the object.
+
+    A link aggregation group (IEEE 802.1AX) that somebody has made on the switch is one port, with one name, for a
+    driver with the capability `lag`. Its members are no ports: what they carry is told by the group, so that
+    `configure` refuses them and `read` does not know them.
     """
 
     #: Names that the switch may have for a port; anything else is refused before a device is asked.
@@ -113,6 +119,7 @@ class SwitchDriver(Driver, abc.ABC):
     def __init__(self, options: Options, environment: Environment) -> None:
         self.options = options
         self.environment = environment
+        self.capabilities = self.capabilities_of(options)
 
     @classmethod
     def check_port_name(cls, name: str) -> None:
@@ -127,6 +134,7 @@ class SwitchDriver(Driver, abc.ABC):
     def identity(cls, options: Options) -> str | None:
         """Which real switch this is, so that none is registered twice. None where the options do not tell.
 
+        :param options: without those that are secret
         :returns: 255 characters at the most
         """
         return None
@@ -167,8 +175,10 @@ class SwitchDriver(Driver, abc.ABC):
 
 __all__ = [
     "ADMIN_STATE",
+    "LAG",
     "PARKED",
     "READ",
+    "TAGGED",
     "TAGGED_ONLY",
     "WATCH",
     "DriverError",

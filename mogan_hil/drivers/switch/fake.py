@@ -82,7 +82,7 @@ class _Watch(base.Watch):
         version = None
         while not self._end.wait(WATCH_INTERVAL):
             latest = self._device.file.version()
-            if latest == version:
+            if latest is not None and latest == version:
                 continue
             version = latest
             ports = self._device.file.read().get("ports", {})
@@ -112,18 +112,29 @@ class FakeSwitch(base.SwitchDriver):
     * `fail_transient`: the first so many calls fail, and say that they may succeed later
     * `lie`: such a port is accepted and left as it is
     * `hang`: configuring such a port takes `hang_seconds` (60), whatever the environment's timeout says
+    * `hold`: `configure`, or `park` where every port is to be closed, waits until the fault is taken away
     * `crash`: configuring such a port raises a `RuntimeError`, which no driver may
     * `unreadable`: reading fails
 
-    `ports`, if given, are the only ports that there are; otherwise every name is a port.
+    `ports`, if given, are the only ports that there are; otherwise every name is a port. `lags` names link aggregation
+    groups and their members, which are no ports then.
     """
 
-    capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED_ONLY})
+    capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED, base.TAGGED_ONLY, base.LAG})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "properties": {**fakes.FAULTS, "ports": _PORTS, "fail": _PORTS, "lie": _PORTS, "hang": _PORTS, "crash": _PORTS},
+        "properties": {
+            **fakes.FAULTS,
+            "ports": _PORTS,
+            "lags": {"type": "object", "additionalProperties": _PORTS},
+            "fail": _PORTS,
+            "lie": _PORTS,
+            "hang": _PORTS,
+            "crash": _PORTS,
+        },
         "additionalProperties": False,
     }
+    harmless_options = frozenset(options_schema["properties"])
 
     def __init__(self, options: Options, environment: base.Environment) -> None:
         super().__init__(options, environment)
@@ -132,11 +143,14 @@ class FakeSwitch(base.SwitchDriver):
 
     def _has(self, port: str) -> bool:
         known = self._device.fault("ports", None)
-        return known is None or port in known
+        lags: Mapping[str, Collection[str]] = self.options.get("lags", {})
+        if any(port in members for members in lags.values()):
+            return False
+        return known is None or port in known or port in lags
 
     def configure(self, ports: Mapping[str, base.PortConfig]) -> None:
         """See the base class, and the faults of this one."""
-        self._device.session()
+        self._device.session("configure" if any(config.enabled for config in ports.values()) else "park")
         for port in sorted(ports):
             if not self._has(port):
                 raise base.DriverError("The switch has no such port.", f"{self.environment.name}: no port {port}")

@@ -300,7 +300,7 @@ class OpenVSwitch(base.SwitchDriver):
     what that cannot cover, a datapath with more than some ten thousand flows.
     """
 
-    capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED_ONLY})
+    capabilities = frozenset({base.READ, base.WATCH, base.ADMIN_STATE, base.TAGGED, base.TAGGED_ONLY, base.LAG})
     port_name_pattern = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,62}")
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
