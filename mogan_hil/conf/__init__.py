@@ -5,9 +5,39 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-from mogan_hil.conf import api, auth, conductor, default, network
+from mogan_hil.conf import (
+    api,
+    audit,
+    auth,
+    conductor,
+    console,
+    default,
+    headnode,
+    journal,
+    maintenance,
+    metrics,
+    network,
+    notifications,
+    quota,
+    secrets,
+)
 
-GROUPS = (default, api, auth, conductor, network)
+GROUPS = (
+    default,
+    api,
+    audit,
+    auth,
+    conductor,
+    console,
+    headnode,
+    journal,
+    maintenance,
+    metrics,
+    network,
+    notifications,
+    quota,
+    secrets,
+)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

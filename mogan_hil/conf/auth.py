@@ -22,9 +22,9 @@ OPTS = [
         "proof_ttl",
         min=0,
         max=3600,
-        default=30.0,
-        help="Seconds for which a password that was verified, and the roles that came with it, are taken as known "
-        "(strategy local). A password or a role that is changed through another process counts after this time.",
+        default=300.0,
+        help="Seconds for which a process of the API remembers that a password was right, so that bcrypt need not say "
+        "it again (strategy local). A password, a role or a user that is changed counts at once.",
     ),
     cfg.IntOpt(
         "hash_cost",
@@ -32,6 +32,29 @@ OPTS = [
         max=16,
         default=12,
         help="The cost of bcrypt, as a power of two (strategy local). One more doubles the time of a first request.",
+    ),
+    cfg.IntOpt(
+        "lockout_failures",
+        min=0,
+        max=10000,
+        default=10,
+        help="After so many failed logins with one name from one address (strategy local) further ones are answered "
+        "429, also with the right password. Each process of the API counts by itself. 0 switches the lockout off.",
+    ),
+    cfg.IntOpt(
+        "lockout_address_failures",
+        min=1,
+        max=1000000,
+        default=100,
+        help="The same for failed logins from one address (of IPv6, one /64), whatever the name. Behind a proxy that "
+        "speaks HTTP to the service all clients have the proxy's address.",
+    ),
+    cfg.FloatOpt(
+        "lockout_time",
+        min=1,
+        max=86400,
+        default=900.0,
+        help="Seconds after the first failed login at which counting begins anew, and what was locked is not any more.",
     ),
 ]
 

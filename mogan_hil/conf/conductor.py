@@ -8,12 +8,20 @@ from oslo_config import cfg
 GROUP = cfg.OptGroup("conductor", title="The conductor")
 
 OPTS = [
-    cfg.IntOpt("workers", min=1, max=256, default=16, help="Lanes that one conductor works on at a time."),
+    cfg.IntOpt(
+        "workers",
+        min=1,
+        max=1024,
+        default=24,
+        help="Devices of a kind that one conductor works on at a time: so many switches, and so many nodes. One that "
+        "does not answer takes one of them until driver_timeout is over.",
+    ),
     cfg.StrOpt(
         "lock_url",
         secret=True,
-        help="Where conductors agree who has a lane: a tooz URL. If it is not set it follows the database: files under "
-        "state_path for SQLite (one machine only), the database's own locks for MySQL, MariaDB and PostgreSQL.",
+        help="Where conductors agree who has a lane: the address of a MySQL, MariaDB or PostgreSQL, which need one "
+        "connection a conductor for it, or a tooz URL. If it is not set it follows the database; with SQLite it is "
+        "files under state_path (one machine only).",
     ),
     cfg.FloatOpt(
         "driver_timeout",
@@ -29,6 +37,11 @@ OPTS = [
         default=600.0,
         help="Seconds after which nobody waits any more for a driver's call that did not come back. Until then nothing "
         "is proven of its device: attachments are not forgotten and nodes are not given away.",
+    ),
+    cfg.StrOpt(
+        "deploy_driver",
+        default="none",
+        help="The deploy driver: how the machine of an instance gets its system. With `none` the tenant boots it.",
     ),
     cfg.FloatOpt(
         "power_timeout",
@@ -67,6 +80,23 @@ OPTS = [
         max=86400,
         default=60.0,
         help="Seconds between two looks at a switch that does not push its changes.",
+    ),
+    cfg.FloatOpt(
+        "power_sync_interval",
+        min=0,
+        max=86400,
+        default=300.0,
+        help="Seconds between two looks whether instances and headnodes are on or off as they are said to be; 0 never "
+        "looks.",
+    ),
+    cfg.FloatOpt(
+        "network_sync_interval",
+        min=0,
+        max=86400,
+        default=60.0,
+        help="Seconds between two looks whether the network manager serves every network as the database says. What it "
+        "refused or has lost it is told again; what fails again is tried at growing intervals, at the longest each "
+        "hour. 0 never looks: then the next change of a network puts it right.",
     ),
     cfg.IntOpt(
         "batch_size", min=1, max=10000, default=256, help="Operations that one session with a device may serve."

@@ -19,6 +19,10 @@ OPTS = [
         default="/var/lib/mogan-hil",
         help="A directory that outlives the process: file locks and, in the embedded shape, the database and the keys.",
     ),
+    cfg.StrOpt(
+        "default_availability_zone",
+        help="The availability zone of instances that name neither one nor a node. Without it they take any node.",
+    ),
 ]
 
 

@@ -9,6 +9,22 @@ GROUP = cfg.OptGroup("network", title="Networks and their segments")
 
 OPTS = [
     cfg.StrOpt("allocator", default="vlan_pool", help="The allocator driver that gives a network its segment."),
+    cfg.StrOpt(
+        "ipam_driver",
+        default="pool",
+        help="The IPAM driver that gives NICs addresses of their networks' subnets; `null` gives none that nobody asks "
+        "for.",
+    ),
+    cfg.StrOpt(
+        "manager_driver",
+        default="null",
+        help="The driver of the network manager, which tells machines their addresses; `null` tells them nothing.",
+    ),
+    cfg.DictOpt(
+        "manager_options",
+        default={},
+        help="The options of that driver, as `name:value,name:value`; values that are JSON are taken as such.",
+    ),
     cfg.MultiStrOpt(
         "segments",
         default=["default:100-3999"],

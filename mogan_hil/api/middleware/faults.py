@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 import webob
-from oslo_db import exception as db_exception
 from oslo_log import log
 
+from mogan_hil.api.hil_v0 import errors as hil_errors
 from mogan_hil.common import exception
+from mogan_hil.db.api import busy
 
 LOG = log.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def _known(error: Exception) -> exception.MoganHilError:
         return exception.BadRequest(reason="the path or a header is not UTF-8")
     if isinstance(error, webob.exc.HTTPRequestEntityTooLarge):
         return exception.TooLarge(str(error.explanation))
-    if isinstance(error, db_exception.DBDeadlock | db_exception.DBConnectionError):
+    if busy(error):
         LOG.warning("The database gave up a request: %s", error)
         return exception.DatabaseBusy()
     if isinstance(error, exception.MoganHilError):
@@ -58,7 +59,19 @@ def _known(error: Exception) -> exception.MoganHilError:
 
 
 def fault(error: exception.MoganHilError, environ: dict[str, Any]) -> webob.Response:
-    """An error as an answer."""
+    """An error as an answer, as the front end has it that the path belongs to."""
+    hil = environ.get("PATH_INFO", "").startswith("/v0/")
+    response = hil_errors.fault(error) if hil else _json(error, environ)
+    if isinstance(error, exception.LockedOut):
+        response.headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, exception.MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    if error.status == 401 and "mogan_hil.challenge" in environ:
+        response.headers["WWW-Authenticate"] = environ["mogan_hil.challenge"]
+    return response
+
+
+def _json(error: exception.MoganHilError, environ: dict[str, Any]) -> webob.Response:
     body = {
         "errors": [
             {
@@ -70,14 +83,7 @@ def fault(error: exception.MoganHilError, environ: dict[str, Any]) -> webob.Resp
             }
         ]
     }
-    response = webob.Response(
-        status=error.status, content_type="application/json", body=orjson.dumps(body, default=str)
-    )
-    if isinstance(error, exception.MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(error.allowed)
-    if error.status == 401 and "mogan_hil.challenge" in environ:
-        response.headers["WWW-Authenticate"] = environ["mogan_hil.challenge"]
-    return response
+    return webob.Response(status=error.status, content_type="application/json", body=orjson.dumps(body, default=str))
 
 
 def _translated(response: webob.Response, environ: dict[str, Any]) -> webob.Response:

@@ -24,10 +24,15 @@ _OURS = (
 )
 
 
+#: In the environment from when it says nothing any more that a client made up. No header can be called so.
+CHECKED = "mogan_hil.identity"
+
+
 def strip(environ: dict[str, Any], keep: Collection[str] = ()) -> None:
     """Forget whatever a client says of its own identity, but for the headers to keep."""
     for name in [name for name in environ if name.startswith(_OURS) and name not in keep]:
         del environ[name]
+    environ[CHECKED] = True
 
 
 def confirm(

@@ -10,7 +10,10 @@ import stevedore
 from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, request_id, sizelimit
 
+from mogan_hil.api.hil_v0.paths import HilPaths
 from mogan_hil.api.middleware.faults import FaultWrapper
+from mogan_hil.api.middleware.lockout import lockout
+from mogan_hil.api.middleware.metrics import Metrics
 from mogan_hil.api.middleware.request_log import RequestLog
 from mogan_hil.verbs.base import Services
 
@@ -24,6 +27,14 @@ def _authentication(app: WsgiApp, services: Services) -> WsgiApp:
     )
     wrapped: WsgiApp = driver.driver
     return wrapped
+
+
+def _audit(app: WsgiApp, services: Services) -> WsgiApp:
+    if not services.conf.audit.enabled:
+        return app
+    from mogan_hil.api.middleware import audit  # it takes seconds, which nobody else need wait for
+
+    return audit.wrap(app, services)
 
 
 def _healthcheck(app: WsgiApp, services: Services) -> WsgiApp:
@@ -49,13 +60,17 @@ def _cors(app: WsgiApp, services: Services) -> WsgiApp:
 
 #: Each takes what is within it and the services.
 PIPELINE: tuple[Callable[[Any, Services], Any], ...] = (
-    lambda app, services: request_id.RequestId(app),  # first: everything that follows can name the request
+    HilPaths,  # all below see one path for one call
+    lambda app, services: request_id.RequestId(app),  # everything that follows can name the request
     lambda app, services: FaultWrapper(app),  # what goes wrong in any of those below becomes an answer
     lambda app, services: RequestLog(app),  # within the faults, for the status; it times all that is below
     lambda app, services: sizelimit.RequestBodySizeLimiter(app, services.conf),
     _cors,  # before authentication: a preflight has no credentials
     _healthcheck,
+    Metrics,
+    lockout,  # before authentication, which costs time
     _authentication,
+    _audit,  # it tells who asked
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line in the log for every request."""
+"""One line in the log for every request, which is counted, too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from oslo_log import log
 
+from mogan_hil.api.middleware import identity, metrics
 from mogan_hil.context import RequestContext
 
 LOG = log.getLogger(__name__)
@@ -37,17 +38,24 @@ class RequestLog:
             status[0] = str(getattr(error, "status", 500))
             raise
         finally:
+            seconds = time.monotonic() - began
+            metrics.count(environ, status[0], seconds)
             LOG.info(
                 "%(method)s %(path)r %(status)s %(milliseconds).1f ms %(remote)s "
                 "user=%(user)s project=%(project)s %(id)s",
                 {
-                    "method": environ["REQUEST_METHOD"],
+                    "method": environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"].isalpha() else "?",
                     "path": environ.get("PATH_INFO", "")[:500],
                     "status": status[0],
-                    "milliseconds": (time.monotonic() - began) * 1000,
+                    "milliseconds": seconds * 1000,
                     "remote": environ.get("REMOTE_ADDR", "-"),
-                    "user": environ.get("HTTP_X_USER_ID", "-"),
-                    "project": environ.get("HTTP_X_PROJECT_ID", "-"),
+                    "user": _known(environ, "HTTP_X_USER_ID"),
+                    "project": _known(environ, "HTTP_X_PROJECT_ID"),
                     "id": environ.get("openstack.request_id", "-"),
                 },
             )
+
+
+def _known(environ: dict[str, Any], name: str) -> str:
+    """What was found out of the caller, never what a client says of itself."""
+    return str(environ.get(name, "-")) if environ.get(identity.CHECKED) else "-"
