@@ -58,6 +58,26 @@ _NODES = _objects(
         "nics": _NICS,
     }
 )
+_SUBNET = {
+    "type": "object",
+    "properties": {
+        "cidr": {"type": "string", "minLength": 1},
+        "gateway": {"type": ["string", "null"]},
+        "pools": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"start": {"type": "string"}, "end": {"type": "string"}},
+                "required": ["start", "end"],
+                "additionalProperties": False,
+            },
+        },
+        "dns_servers": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "dhcp": {"type": "boolean"},
+    },
+    "required": ["cidr"],
+    "additionalProperties": False,
+}
 _NETWORK = {
     "type": "object",
     "properties": {
@@ -68,9 +88,27 @@ _NETWORK = {
         "access": {"type": "array", "items": {"type": "string", "pattern": NAME}, "uniqueItems": True},
         "segment_id": {"type": "string", "minLength": 1},
         "physical_network": {"type": "string", "minLength": 1},
+        "subnets": {"type": "array", "items": _SUBNET},
     },
     "required": ["name", "project"],
     "additionalProperties": False,
+}
+_TEXTS = {"type": "object", "propertyNames": {"pattern": NAME}, "additionalProperties": _TEXT}
+_AGGREGATES = _objects(
+    {
+        "description": _TEXT,
+        "metadata": _TEXTS,
+        "nodes": {"type": "array", "items": {"type": "string", "pattern": NAME}, "uniqueItems": True},
+    }
+)
+_QUOTAS = {
+    "type": "object",
+    "propertyNames": {"pattern": NAME},
+    "additionalProperties": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z_]{1,64}$"},
+        "additionalProperties": {"type": "integer", "minimum": -1, "maximum": 2**31 - 1},
+    },
 }
 
 #: JSON Schema of an inventory. Whatever a driver asks of its options is checked by the service.
@@ -81,6 +119,8 @@ SCHEMA: Mapping[str, Any] = {
         "switches": _SWITCHES,
         "nodes": _NODES,
         "networks": {"type": "array", "items": _NETWORK},
+        "aggregates": _AGGREGATES,
+        "quotas": _QUOTAS,
     },
     "additionalProperties": False,
 }
@@ -90,6 +130,7 @@ _WORDS = {
     "array": "a list",
     "string": "a text (put a number in quotes)",
     "boolean": "true or false",
+    "integer": "a whole number",
     "null": "null",
 }
 
@@ -145,15 +186,16 @@ def load(text: str) -> Document:
 
 
 def _without_empty(found: Any) -> Any:
-    """`nodes:` and `n1:` with nothing behind are as good as `{}`."""
+    """`nodes:` and `n1:` with nothing behind them are as good as `{}`."""
     if not isinstance(found, dict):
         return found
     found = {
         key: value if value is not None else [] if key in ("projects", "networks") else {}
         for key, value in found.items()
     }
-    if isinstance(found.get("nodes"), dict):
-        found["nodes"] = {key: {} if value is None else value for key, value in found["nodes"].items()}
+    for kind in ("nodes", "aggregates"):
+        if isinstance(found.get(kind), dict):
+            found[kind] = {key: {} if value is None else value for key, value in found[kind].items()}
     return found
 
 
@@ -209,6 +251,9 @@ def _contradictions(document: Document) -> Iterator[str]:
             yield f"{place}.port: {other} is cabled to {switch}/{port} too"
     names: set[tuple[str | None, str]] = set()
     for number, network in enumerate(document.get("networks", [])):
+        cidrs = [subnet["cidr"] for subnet in network.get("subnets", [])]
+        for cidr in sorted({cidr for cidr in cidrs if cidrs.count(cidr) > 1}):
+            yield f"networks.{number}.subnets: {cidr} is there twice"
         if (network["project"], network["name"]) in names:
             yield f"networks.{number}: {network['name']} is there twice"
         names.add((network["project"], network["name"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mogan_hil.client.plan import MASK
+from mogan_hil.client.plan import MASK, SUBNET_FIELDS
 from mogan_hil.client.world import Entry, World
 
 
@@ -30,10 +30,25 @@ def export(world: World) -> dict[str, Any]:
                 "project": names.get(network["project_id"], network["project_id"]),
                 **_given(network, "description", "public", "segment_id", "physical_network"),
                 **({"access": [names.get(item, item) for item in network["access"]]} if network["access"] else {}),
+                **_subnets(world, network["uuid"]),
             }
             for network in sorted(world.networks.values(), key=lambda item: str(item["name"]))
         ],
+        "aggregates": {
+            name: {**_given(entry, "description", "metadata"), "nodes": sorted(entry["nodes"])}
+            for name, entry in sorted(world.aggregates.items())
+        },
+        "quotas": {names.get(uuid, uuid): limits for uuid, limits in world.quotas.items() if limits},
     }
+
+
+def _subnets(world: World, network: str) -> dict[str, Any]:
+    found = [
+        {"cidr": cidr, **{name: subnet[name] for name in SUBNET_FIELDS}}
+        for (owner, cidr), subnet in sorted(world.subnets.items())
+        if owner == network
+    ]
+    return {"subnets": found} if found else {}
 
 
 def _switch(world: World, name: str) -> dict[str, Any]:

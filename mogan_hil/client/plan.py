@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +16,10 @@ from mogan_hil.client.world import Entry, World
 #: How the service shows a secret.
 MASK = "******"
 
+#: In a path: the uuid of what an earlier step makes. No name is so.
+OF = "{of}"
+
+SUBNET_FIELDS = ("gateway", "pools", "dns_servers", "dhcp")
 NODE_FIELDS = ("description", "resource_class", "traits", "maintenance", "maintenance_reason")
 
 
@@ -22,12 +28,14 @@ class Step:
     """One request, and what it means.
 
     :param text: begins with `+` for something new and `~` for something that changes
+    :param of: the step that makes what is meant by `OF` in the path
     """
 
     text: str
     method: str
     path: tuple[str, ...]
     body: Mapping[str, Any] | None = None
+    of: Step | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +65,10 @@ def make(wanted: Document, world: World, *, send_secrets: bool = False) -> Plan:
         _node(plan, world, name, entry, send_secrets)
     for entry in wanted.get("networks", []):
         _network(plan, world, entry)
+    for name, entry in wanted.get("aggregates", {}).items():
+        _aggregate(plan, world, name, entry)
+    for name, limits in wanted.get("quotas", {}).items():
+        _quotas(plan, world, name, limits)
     return plan
 
 
@@ -183,7 +195,9 @@ def _network(plan: Plan, world: World, entry: Entry) -> None:
         body = {"name": name, "project_id": entry["project"], **values}
         if entry.get("access"):
             body["access"] = entry["access"]
-        plan.steps.append(Step(f"+ network {name} of {entry['project'] or 'the site'}", "POST", ("networks",), body))
+        step = Step(f"+ network {name} of {entry['project'] or 'the site'}", "POST", ("networks",), body)
+        plan.steps.append(step)
+        _subnets(plan, entry, {}, OF, step)
         return
     for key in ("segment_id", "physical_network"):
         if key in values and values[key] != current[key]:
@@ -200,3 +214,52 @@ def _network(plan: Plan, world: World, entry: Entry) -> None:
         if ident not in current["access"] and ident != owner:
             path = ("networks", current["uuid"], "access", project)
             plan.steps.append(Step(f"+ access of {project} to network {name}", "PUT", path))
+    known = {cidr: subnet for (network, cidr), subnet in world.subnets.items() if network == current["uuid"]}
+    _subnets(plan, entry, known, current["uuid"], None)
+
+
+def _subnets(plan: Plan, entry: Entry, known: Mapping[str, Entry], network: str, of: Step | None) -> None:
+    for subnet in (_canonical(subnet) for subnet in entry.get("subnets", [])):
+        name = f"{subnet['cidr']} of network {entry['name']}"
+        current = known.get(subnet["cidr"])
+        if current is None:
+            plan.steps.append(Step(f"+ subnet {name}", "POST", ("networks", network, "subnets"), subnet, of))
+            continue
+        changes = {key: subnet[key] for key in SUBNET_FIELDS if key in subnet and subnet[key] != current[key]}
+        if changes:
+            text = f"~ subnet {name}: {', '.join(changes)}"
+            plan.steps.append(Step(text, "PATCH", ("subnets", current["uuid"]), changes))
+
+
+def _canonical(value: Any) -> Any:
+    """Addresses as the service writes them; what are none it will refuse."""
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    for read in (ipaddress.ip_address, ipaddress.ip_network) if isinstance(value, str) else ():
+        with contextlib.suppress(ValueError):
+            return str(read(value))
+    return value
+
+
+def _aggregate(plan: Plan, world: World, name: str, entry: Entry) -> None:
+    fields = {key: entry[key] for key in ("description", "metadata") if key in entry}
+    current = world.aggregates.get(name)
+    if current is None:
+        plan.steps.append(Step(f"+ aggregate {name}", "POST", ("aggregates",), {"name": name, **fields}))
+    elif changes := {key: value for key, value in fields.items() if value != current[key]}:
+        text = f"~ aggregate {name}: {', '.join(changes)}"
+        plan.steps.append(Step(text, "PATCH", ("aggregates", current["uuid"]), changes))
+    for node in entry.get("nodes", []):
+        if current is None or node not in current["nodes"]:
+            path = ("aggregates", name, "nodes", node)
+            plan.steps.append(Step(f"+ node {node} in aggregate {name}", "PUT", path))
+
+
+def _quotas(plan: Plan, world: World, project: str, limits: Mapping[str, int]) -> None:
+    current = world.quotas.get(world.projects.get(project, project), {})
+    changes = {name: limit for name, limit in limits.items() if current.get(name) != limit}
+    if changes:
+        text = f"{'~' if current else '+'} quotas of {project}: {', '.join(changes)}"
+        plan.steps.append(Step(text, "PUT", ("quotas", project), changes))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -17,18 +17,23 @@ USER_AGENT = "mogan-hil-client"
 #: Items that one page is asked for; the service may give fewer.
 PAGE = 1000
 
+#: Fields that are, or have, secrets: such requests are not shown to who debugs.
+SECRET = {"password", "options", "obm", "admin_password", "user_data", "files"}
+
 
 class ApiError(Exception):
     """The service refused, or could not be reached. Its text is one sentence for people.
 
     :ivar status: the HTTP status, None where there was no answer
     :ivar code: the stable code of the error, empty where the answer has none
+    :ivar brief: the text without the request
     """
 
-    def __init__(self, text: str, status: int | None = None, code: str = "") -> None:
+    def __init__(self, text: str, status: int | None = None, code: str = "", brief: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.code = code
+        self.brief = brief or text
 
 
 class Api:
@@ -40,25 +45,60 @@ class Api:
     def __init__(self, client: adapter.Adapter) -> None:
         self._client = client
 
+    def locate(self) -> None:
+        """Find out where the service is, with or without `/v1` in the catalog.
+
+        :raises ApiError: nobody says
+        """
+        try:
+            url = self._client.get_endpoint()
+        except ksa_exceptions.CatalogException:
+            url = None
+        except ksa_exceptions.ClientException as error:
+            raise _unreachable(error) from error
+        if url is None:
+            where = {name: getattr(self._client, name) for name in ("region_name", "interface")}
+            raise ApiError(
+                f"The catalog has no service of type {SERVICE_TYPE} ({where['region_name'] or 'any region'},"
+                f" {where['interface']}). An address for it can be given as baremetal_isolation_endpoint_override"
+                " in clouds.yaml or as --os-baremetal-isolation-endpoint-override."
+            )
+        url = url.rstrip("/")
+        self._client.endpoint_override = url if url.endswith("/v1") else f"{url}/v1"
+
     def call(self, method: str, *path: str, body: Mapping[str, Any] | None = None, **query: str) -> Any:
         """One request. Each part of the path is quoted.
 
         :returns: the JSON value of the answer, None where it has no body
         :raises ApiError: refused, or no answer
         """
-        url = "/" + "/".join(quote(part, safe="") for part in path) + (f"?{urlencode(query)}" if query else "")
-        options: dict[str, Any] = {} if body is None else {"json": body}
-        try:
-            answer = self._client.request(url, method, raise_exc=False, **options)
-        except ksa_exceptions.ClientException as error:
-            # urllib3's part of the text says the same once more.
-            raise ApiError(f"The service cannot be reached: {str(error).partition(': HTTP')[0]}") from error
-        if answer.status_code >= 400:
-            raise refusal(answer, f"{method} {url}")
+        answer = self._request(method, path, body, query)
         try:
             return answer.json() if answer.content else None
         except ValueError:
-            raise ApiError(f"{method} {url}: the answer is not JSON; is this the right address?") from None
+            raise ApiError(f"{method} {'/'.join(path)}: the answer is not JSON; is this the right address?") from None
+
+    def text(self, *path: str, **query: str) -> str:
+        """What is not JSON: the record of a console. See :meth:`call`."""
+        found: str = self._request("GET", path, None, query).content.decode("utf-8", "replace")
+        return found
+
+    def _request(
+        self, method: str, path: Sequence[str], body: Mapping[str, Any] | None, query: Mapping[str, str]
+    ) -> Any:
+        for part in path:
+            # An address with such a part means another thing: that above.
+            if part in ("", ".", ".."):
+                raise ApiError(f"There is nothing called {part!r}.", 404, "not_found")
+        url = "/" + "/".join(quote(part, safe="") for part in path) + (f"?{urlencode(query)}" if query else "")
+        options: dict[str, Any] = {} if body is None else {"json": body, "log": not SECRET & body.keys()}
+        try:
+            answer = self._client.request(url, method, raise_exc=False, **options)
+        except ksa_exceptions.ClientException as error:
+            raise _unreachable(error) from error
+        if answer.status_code >= 400:
+            raise refusal(answer, f"{method} {url}")
+        return answer
 
     def get(self, *path: str, **query: str) -> Any:
         """See :meth:`call`."""
@@ -80,6 +120,11 @@ class Api:
             query["marker"] = marker[0]
 
 
+def _unreachable(error: Exception) -> ApiError:
+    # urllib3's part of the text says the same once more.
+    return ApiError(f"The service cannot be reached: {str(error).partition(': HTTP')[0]}")
+
+
 def refusal(answer: Any, request: str) -> ApiError:
     """What an answer with a status from 400 on says.
 
@@ -93,10 +138,11 @@ def refusal(answer: Any, request: str) -> ApiError:
     except (ValueError, LookupError, TypeError):
         pass
     known = ", ".join(part for part in (str(answer.status_code), code, request_id) if part)
-    return ApiError(f"{request}: {detail} ({known})", answer.status_code, code)
+    brief = f"{detail} ({known})"
+    return ApiError(f"{request}: {brief}", answer.status_code, code, brief)
 
 
-def _api(session: Any, endpoint: str | None, project: str | None) -> Api:
+def _api(session: Any, endpoint: str | None, project: str | None, **options: Any) -> Api:
     headers = {"X-Project-Id": project} if project else {}
     return Api(
         adapter.Adapter(
@@ -107,6 +153,7 @@ def _api(session: Any, endpoint: str | None, project: str | None) -> Api:
             user_agent=USER_AGENT,
             status_code_retries=3,
             retriable_status_codes=[503],
+            **options,
         )
     )
 
@@ -132,6 +179,37 @@ def by_cloud(name: str | None, project: str | None = None) -> Api:
 
     try:
         region = config.OpenStackConfig(app_name=USER_AGENT).get_one(cloud=name)
-        return _api(region.get_session(), region.get_endpoint(SERVICE_TYPE), project)
+        found = _api(
+            region.get_session(),
+            region.get_endpoint(SERVICE_TYPE),
+            project,
+            region_name=region.get_region_name(SERVICE_TYPE),
+            interface=region.get_interface(SERVICE_TYPE),
+        )
+        found.locate()
+        return found
     except (exceptions.SDKException, ksa_exceptions.ClientException) as error:
         raise ApiError(f"clouds.yaml: {error}") from error
+
+
+def by_manager(manager: Any, microversion: str = "") -> Api:
+    """The service that a command of `openstack` is for.
+
+    :param manager: osc-lib's, after it knows who the user is
+    :param microversion: what stands behind `1.`, or `latest`; empty for the server's choice
+    :raises ApiError: nobody says where the service is
+    """
+    region = manager._cli_options
+    version = "latest" if microversion == "latest" else f"1.{microversion}" if microversion else None
+    # keystoneauth takes no project beside a name and a password alone, so that there is an option of its own.
+    project = region.config.get("baremetal_isolation_project")
+    found = _api(
+        manager.session,
+        region.get_endpoint(SERVICE_TYPE),
+        project,
+        region_name=manager.region_name,
+        interface=manager.interface,
+        default_microversion=version or region.get_default_microversion(SERVICE_TYPE),
+    )
+    found.locate()
+    return found

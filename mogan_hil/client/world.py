@@ -26,6 +26,9 @@ class World:
     :ivar cables: by node and NIC: the port's entry
     :ivar nodes: as in lists; those of which more must be known are also in `details`
     :ivar networks: by the owner's uuid, None for the site, and name
+    :ivar subnets: by the network's uuid and CIDR
+    :ivar aggregates: each with the names of its `nodes`
+    :ivar quotas: by the project's uuid and resource: the limit
     """
 
     projects: dict[str, str] = field(default_factory=dict)
@@ -35,6 +38,9 @@ class World:
     nodes: dict[str, Entry] = field(default_factory=dict)
     details: dict[str, Entry] = field(default_factory=dict)
     networks: dict[tuple[str | None, str], Entry] = field(default_factory=dict)
+    subnets: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    aggregates: dict[str, Entry] = field(default_factory=dict)
+    quotas: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def nics(self, node: str) -> dict[str, Entry]:
         """The NICs of a node that are known: all of them with details, else those that are cabled."""
@@ -53,11 +59,16 @@ def read(api: Api, wanted: Document | None, progress: Progress) -> World:
         return wanted is None or kind in wanted
 
     world = World()
-    if asks("projects") or asks("networks"):
+    if asks("projects") or asks("networks") or asks("quotas"):
         world.projects = {item["name"]: item["uuid"] for item in api.pages("projects", "projects")}
     if asks("networks"):
         for item in api.pages("networks", "networks"):
             world.networks[item["project_id"], item["name"]] = item
+        _read_subnets(api, world, wanted)
+    if asks("aggregates"):
+        _read_aggregates(api, world, wanted)
+    if asks("quotas"):
+        _read_quotas(api, world, wanted)
     if asks("switches") or asks("nodes"):
         world.switches = {item["name"]: item for item in api.pages("switches", "switches")}
         _read_ports(api, world, wanted, progress)
@@ -70,6 +81,32 @@ def read(api: Api, wanted: Document | None, progress: Progress) -> World:
             progress(number, len(names), f"reading node {name}")
             world.details[name] = api.get("nodes", world.nodes[name]["uuid"])
     return world
+
+
+def _read_subnets(api: Api, world: World, wanted: Document | None) -> None:
+    names = None if wanted is None else {item["name"] for item in wanted["networks"] if "subnets" in item}
+    for (_, name), item in world.networks.items():
+        if names is None or name in names:
+            for subnet in api.get("networks", item["uuid"], "subnets")["subnets"]:
+                world.subnets[item["uuid"], subnet["cidr"]] = subnet
+
+
+def _read_aggregates(api: Api, world: World, wanted: Document | None) -> None:
+    for item in api.pages("aggregates", "aggregates"):
+        if wanted is None or item["name"] in wanted["aggregates"]:
+            nodes = [node["name"] for node in api.pages("nodes", "aggregates", item["uuid"], "nodes")]
+            world.aggregates[item["name"]] = {**item, "nodes": nodes}
+
+
+def _read_quotas(api: Api, world: World, wanted: Document | None) -> None:
+    usual = api.get("quotas", "defaults")["quotas"] if wanted is None else {}  # of these an export says nothing
+    for name, uuid in world.projects.items():
+        if wanted is None or {name, uuid} & wanted["quotas"].keys():
+            shown = api.get("quotas", uuid)["quotas"]
+            limits = {resource: entry["limit"] for resource, entry in shown.items()}
+            world.quotas[uuid] = {
+                key: limit for key, limit in limits.items() if usual.get(key, {}).get("limit") != limit
+            }
 
 
 def _read_ports(api: Api, world: World, wanted: Document | None, progress: Progress) -> None:
