@@ -12,7 +12,7 @@ from oslo_policy import opts, policy
 
 from mogan_hil import conf as service_conf
 from mogan_hil import policies
-from mogan_hil.common import exception
+from mogan_hil.common import exception, parsing
 from mogan_hil.context import RequestContext
 
 #: Seconds for which an answer is remembered: oslo.policy looks at the policy files at every question.
@@ -41,13 +41,15 @@ class Policy:
         # What belongs to nobody must not match a caller who acts for no project: both would read "None".
         named = {name: "" if value is None else value for name, value in target.items()}
         credentials = context.credentials()
-        question = (rule, *sorted(named.items()), *sorted((name, str(value)) for name, value in credentials.items()))
+        who = tuple(sorted((name, str(value)) for name, value in credentials.items()))
+        question = (rule, tuple(sorted(named.items())), who)
         now = time.monotonic()
         if now - self._since > MEMORY:
             self._since, self._answers = now, {}
         answers = self._answers
         if question not in answers:
-            answers[question] = bool(self.enforcer.authorize(rule, named, credentials, do_raise=False))
+            with parsing.ALONE:  # oslo.policy parses the left side of each check of a rule
+                answers[question] = bool(self.enforcer.authorize(rule, named, credentials, do_raise=False))
         return answers[question]
 
     def check(self, context: RequestContext, rule: str, target: Mapping[str, Any]) -> None:

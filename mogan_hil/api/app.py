@@ -14,10 +14,16 @@ from webob import acceptparse
 from mogan_hil.api import bodies, openapi, version
 from mogan_hil.api.controllers import root
 from mogan_hil.api.controllers.v1 import (
+    aggregates,
     claims,
+    configurations,
+    consoles,
     drivers,
     flavors,
+    headnodes,
+    images,
     instances,
+    keypairs,
     networks,
     nics,
     nodes,
@@ -25,10 +31,14 @@ from mogan_hil.api.controllers.v1 import (
     operations,
     ports,
     projects,
+    quotas,
+    server_groups,
+    subnets,
     switches,
     users,
 )
 from mogan_hil.api.expose import Answer, Listing, Route, routes_of
+from mogan_hil.api.hil_v0.app import HilV0
 from mogan_hil.api.middleware import pipeline
 from mogan_hil.api.query import parse_page, parse_query, select
 from mogan_hil.api.routing import Router, sent_path
@@ -41,13 +51,22 @@ CONTROLLERS = (
     switches,
     ports,
     nodes,
+    aggregates,
     obm,
+    consoles,
     claims,
     nics,
     networks,
+    subnets,
     instances,
+    configurations,
     flavors,
+    server_groups,
+    images,
+    keypairs,
+    headnodes,
     projects,
+    quotas,
     users,
     operations,
     drivers,
@@ -118,8 +137,10 @@ class Root:
         query = parse_query(request.environ.get("QUERY_STRING", ""), route)
         if route.body is not None:
             arguments["body"] = bodies.parse(route.body, _json(request))
-        elif request.method not in ("GET", "HEAD") and _data(request):
-            raise exception.BadRequest(reason="this request takes no body")
+        elif request.method not in ("GET", "HEAD"):
+            _check_origin(request)
+            if bodies.read(request):
+                raise exception.BadRequest(reason="this request takes no body")
         if route.listing is not None:
             return self._list(route, route.listing, call, request, arguments, query)
         result = route.handler(call, **arguments, **query.filters)
@@ -150,35 +171,44 @@ def all_routes() -> list[Route]:
     return [route for module in CONTROLLERS for route in routes_of(module)]
 
 
+def _check_origin(request: Request) -> None:
+    """A page of another site may have a browser send a POST with the password that it remembers for this one.
+
+    It can do so without asking first (https://fetch.spec.whatwg.org/#cors-preflight-fetch), as long as it does not say
+    that it sends JSON.
+
+    :raises exception.UnsupportedMediaType: a browser sends a POST and does not say so
+    """
+    if request.method == "POST" and "HTTP_ORIGIN" in request.environ and request.content_type != "application/json":
+        raise exception.UnsupportedMediaType()
+
+
 def _json(request: Request) -> Any:
     # Who says nothing may be a form of another site: a browser sends that without asking first.
     kind = request.content_type.lower()
     if kind not in ("application/json", ""):
         raise exception.UnsupportedMediaType()
-    data = _data(request)
+    _check_origin(request)
+    data = bodies.read(request)
     if data and not kind:
         raise exception.UnsupportedMediaType()
     return bodies.load(data or b"{}")
 
 
-def _data(request: Request) -> bytes:
-    try:
-        data = bytes(request.body)
-    except (ValueError, OSError):  # chunks that are none, or a client that went away
-        raise exception.BadRequest(reason="the body cannot be read") from None
-    if not data and "HTTP_TRANSFER_ENCODING" in request.environ:  # uWSGI keeps chunks from applications
-        raise exception.BadRequest(reason="the body came in chunks and is empty; send it with its length")
-    return data
-
-
 def _respond(answer: Answer, microversion: str) -> webob.Response:
-    headers = [("OpenStack-API-Version", microversion), ("Vary", "OpenStack-API-Version")]
+    headers = [("OpenStack-API-Version", microversion), ("Vary", "OpenStack-API-Version"), *answer.headers.items()]
     if answer.location is not None:
         headers.append(("Location", answer.location))
     if answer.body is None:
         return webob.Response(status=answer.status, headerlist=headers)
-    data = orjson.dumps(answer.body, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
-    headers += [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+    kind, data = "application/json", answer.body
+    if isinstance(data, bytes):
+        # What a machine writes is text to everybody, never a page of this site.
+        kind = "text/plain; charset=utf-8"
+        headers.append(("X-Content-Type-Options", "nosniff"))
+    else:
+        data = orjson.dumps(data, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+    headers += [("Content-Type", kind), ("Content-Length", str(len(data)))]
     return webob.Response(status=answer.status, app_iter=[data], headerlist=headers)
 
 
@@ -192,4 +222,10 @@ def make_app(services: Services) -> WsgiApp:
         force_canonical=False,
         wrap_app=None,
     )
-    return pipeline.wrap(app, services)
+    hil_v0 = HilV0(services)
+
+    def by_path(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        front_end = hil_v0 if environ.get("PATH_INFO", "").startswith("/v0/") else app
+        return front_end(environ, start_response)
+
+    return pipeline.wrap(by_path, services)

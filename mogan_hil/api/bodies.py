@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import webob
 import wsme.types
 
 from mogan_hil.common import exception
@@ -16,6 +17,20 @@ from mogan_hil.common import exception
 MAX_DEPTH = 32
 #: JSON numbers beyond 64 bits are not kept by every database: RFC 8259, section 6.
 MAX_INTEGER = 2**63 - 1
+
+
+def read(request: webob.Request) -> bytes:
+    """The body of a request.
+
+    :raises exception.BadRequest: it cannot be read
+    """
+    try:
+        data = bytes(request.body)
+    except (ValueError, OSError):  # chunks that are none, or a client that went away
+        raise exception.BadRequest(reason="the body cannot be read") from None
+    if not data and "HTTP_TRANSFER_ENCODING" in request.environ:  # uWSGI keeps chunks from applications
+        raise exception.BadRequest(reason="the body came in chunks and is empty; send it with its length")
+    return data
 
 
 def load(data: bytes) -> Any:

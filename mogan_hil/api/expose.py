@@ -26,11 +26,12 @@ CABLING = ("port_uuid", "port", "switch")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a JSON value, and where it can be found."""
+    """A status, a JSON value or a text as bytes in UTF-8, and where it can be found."""
 
     status: int
     body: Any
     location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

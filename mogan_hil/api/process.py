@@ -15,9 +15,13 @@ from oslo_log import log
 from mogan_hil import conf as service_conf
 from mogan_hil.api.app import make_app
 from mogan_hil.api.middleware import pipeline
+from mogan_hil.common import headnodes, masking
+from mogan_hil.common.sealing import Sealer
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.loader import Drivers
+from mogan_hil.objects.release import Releases
 from mogan_hil.policy import Policy
+from mogan_hil.rpc import notifier
 from mogan_hil.rpc.client import Client
 from mogan_hil.verbs.base import Services
 
@@ -31,29 +35,37 @@ BACKLOG = 128
 MAX_HEADERS = 64 * 1024
 
 
-def configure(conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[str] | None = None) -> cfg.ConfigOpts:
+def configure(
+    conf: cfg.ConfigOpts, arguments: Sequence[str], files: Sequence[str] | None = None, description: str | None = None
+) -> cfg.ConfigOpts:
     """Register every option, read the configuration and begin to log.
 
     :param arguments: the command line; never the one of a WSGI server that we run in
     :param files: configuration files, None for the usual places
+    :param description: what the command is, for its `--help`
     """
     service_conf.register_opts(conf)
     db_options.set_defaults(conf)
     pipeline.set_defaults(conf)
+    notifier.register_opts(conf)
     log.register_options(conf)
     conf.set_default("use_stderr", True)  # what a command prints is for the one who started it; the log is not
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), "futurist=WARNING", "ovsdbapp=WARNING"])
     version = pbr.version.VersionInfo("mogan-hil").release_string()
     named = None if files is None else list(files)
-    conf(list(arguments), project="mogan_hil", version=version, default_config_files=named)
+    conf(list(arguments), project="mogan_hil", version=version, default_config_files=named, description=description)
     log.setup(conf, "mogan_hil")
+    masking.install()
     return conf
 
 
 def services(conf: cfg.ConfigOpts, database: Database, drivers: Drivers, client: Client) -> Services:
     """What verbs are given."""
     allocator = drivers.allocator(conf.network.allocator)(conf.network.segments)
-    return Services(conf, database, Policy(conf), drivers, allocator, client, _projects(conf))
+    ipam = drivers.ipam(conf.network.ipam_driver)()
+    headnodes.images_of(conf)  # what is wrong with them is to be told at the start
+    sealer, releases, projects = Sealer(conf.secrets.public_key_file), Releases(conf), _projects(conf)
+    return Services(conf, database, Policy(conf), drivers, allocator, ipam, client, sealer, releases, projects)
 
 
 def _projects(conf: cfg.ConfigOpts) -> Projects | None:
@@ -66,7 +78,14 @@ def _projects(conf: cfg.ConfigOpts) -> Projects | None:
 
 def application(conf: cfg.ConfigOpts, client: Client) -> Callable[..., Any]:
     """The WSGI application of this process."""
-    return make_app(services(conf, Database(conf), Drivers(), client))
+    return make_app(services(conf, open_database(conf), Drivers(), client))
+
+
+def open_database(conf: cfg.ConfigOpts) -> Database:
+    """The database of this process, with notifications of what is written to it, if they are configured."""
+    database = Database(conf)
+    notifier.attach(conf, database)
+    return database
 
 
 class _Request(server.HTTPRequest):

@@ -15,14 +15,26 @@ import netaddr
 from oslo_utils import uuidutils
 from wsme import types as wsme_types
 
+from mogan_hil.common import addresses
+
 wsattr = wsme_types.wsattr
-Base = wsme_types.Base
 
 #: Names go into URLs, switch descriptions and command lines of other tools: nothing in them may need quoting.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,254}")
 #: As custom traits of placement, and the standard ones: https://docs.openstack.org/os-traits/latest/
 TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Base(wsme_types.Base):
+    """A request body. Its fields have the order in which they are declared."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Without it WSME parses the source of each class, which is a sixth of the time that a process takes to start.
+        declared = ((name, value) for parent in cls.__mro__ for name, value in vars(parent).items())
+        fields = (name for name, value in declared if name[0] != "_" and wsme_types.iswsattr(value))
+        cls._wsme_attr_order = list(dict.fromkeys(fields))
 
 
 class Field(wsme_types.UserType):
@@ -159,6 +171,43 @@ class Mac(Field):
         return str(address)
 
 
+class Ip(Field):
+    """An IP address of either version, kept in canonical notation (RFC 5952 for IPv6)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(type="string", examples=["192.0.2.1", "2001:db8::1"], maxLength=45, **options)
+
+    def validate(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("it must be an IP address")
+        return str(addresses.address(value))
+
+
+class Cidr(Field):
+    """A subnet of either version, kept in canonical notation."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(type="string", examples=["192.0.2.0/24", "2001:db8::/64"], maxLength=43, **options)
+
+    def validate(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("it must be a subnet, like 192.0.2.0/24 or 2001:db8::/64")
+        return str(addresses.cidr(value))
+
+
+class IpOrCidr(Field):
+    """An IP address or a range of them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(type="string", examples=["192.0.2.1", "2001:db8::/64"], maxLength=45, **options)
+
+    def validate(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("it must be an IP address or a subnet")
+        addresses.numbers(value)
+        return value
+
+
 class Object(Field):
     """A JSON object, whatever is in it."""
 
@@ -168,6 +217,32 @@ class Object(Field):
     def validate(self, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError("it must be an object")
+        return value
+
+
+class Strings(Field):
+    """An object of texts. Its keys are like names, its values of one line."""
+
+    def __init__(self, max_items: int = 64, **options: Any) -> None:
+        values = {"type": "string", "minLength": 1, "maxLength": 255}
+        keys = {"pattern": f"^{NAME.pattern}$"}
+        super().__init__(
+            type="object", additionalProperties=values, propertyNames=keys, maxProperties=max_items, **options
+        )
+        self._key, self._value = Text(255, 1, NAME), Text(255, 1)
+        self._max_items = max_items
+
+    def validate(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("it must be an object")
+        if len(value) > self._max_items:
+            raise ValueError(f"it must not have more than {self._max_items} entries")
+        for key, item in value.items():
+            try:
+                self._key.validate(key)
+                self._value.validate(item)
+            except ValueError as error:
+                raise ValueError(f"in a key or a value of it: {error}") from None
         return value
 
 

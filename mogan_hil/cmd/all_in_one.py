@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import fcntl
 import os
-import secrets
 import signal
 import stat
 import sys
@@ -20,18 +19,21 @@ from oslo_config import cfg
 
 from mogan_hil.api import app, process
 from mogan_hil.cmd import base
-from mogan_hil.common import passwords
+from mogan_hil.cmd.version import add_version
+from mogan_hil.common import passwords, sealing
 from mogan_hil.conductor.service import Conductor
 from mogan_hil.db import migration
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.loader import Drivers
+from mogan_hil.objects import sealed
 from mogan_hil.objects.project import Project
 from mogan_hil.objects.user import RoleAssignment, User
+from mogan_hil.rpc import notifier
 
 ADMIN = "admin"
 
 #: What is secret in the directory.
-FILES = ("mogan_hil.db", "mogan_hil.db-wal", "mogan_hil.db-shm", "clouds.yaml")
+FILES = ("mogan_hil.db", "mogan_hil.db-wal", "mogan_hil.db-shm", "clouds.yaml", "secrets.keys")
 
 
 def arguments() -> argparse.Namespace:
@@ -58,6 +60,7 @@ def arguments() -> argparse.Namespace:
         "--config-file", action="append", default=[], metavar="FILE", help="further configuration; may be given again"
     )
     parser.add_argument("--debug", action="store_true", help="log more")
+    add_version(parser)
     return parser.parse_args()
 
 
@@ -76,6 +79,7 @@ def configure(given: argparse.Namespace) -> cfg.ConfigOpts:
         conf.set_override("connection", f"sqlite:///{given.state_dir}/mogan_hil.db", group="database")
     conf.set_override("state_path", str(given.state_dir))
     conf.set_override("strategy", given.auth, group="auth")
+    conf.set_default("host", given.host, group="console")
     base.check_auth(conf, given.host)
     return conf
 
@@ -112,6 +116,24 @@ def close(state_dir: Path) -> None:
             (state_dir / name).chmod(0o600)
 
 
+def seal(conf: cfg.ConfigOpts, database: Database) -> None:
+    """Make the keys at the first start, and seal what an older version wrote in clear text.
+
+    :raises SystemExit: the keys cannot be read or written
+    """
+    key_file, public_key_file = conf.secrets.key_file, conf.secrets.public_key_file
+    try:
+        sealing.ensure(key_file, public_key_file)
+        with database.reader() as session:
+            clear = sealed.count(session)[sealed.CLEAR]
+        if clear:
+            sealed.seal_all(database, sealing.Sealer(public_key_file), sealing.Opener(key_file))
+    except sealing.SealingError as error:
+        raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"{error.filename}: {error.strerror}") from None
+
+
 def add_admin(conf: cfg.ConfigOpts, database: Database, password: str) -> bool:
     """Make the user `admin`, an administrator in the project `admin`, unless there are users already.
 
@@ -145,7 +167,7 @@ def first_admin(conf: cfg.ConfigOpts, database: Database, state_dir: Path, url: 
     if known is None:
         if clouds.exists():
             raise SystemExit(f"{clouds} is not of mogan-hil, which is to write the first password there: move it away.")
-        auth = {"endpoint": url, "username": ADMIN, "password": secrets.token_urlsafe(18)}
+        auth = {"endpoint": url, "username": ADMIN, "password": passwords.generated()}
         known = {"clouds": {"mogan-hil": {"auth_type": "http_basic", "auth": auth}}}
     _write(clouds, known, url)
     add_admin(conf, database, known["clouds"]["mogan-hil"]["auth"]["password"])
@@ -183,8 +205,9 @@ def main() -> int:
     given = arguments()
     lock = take(given.state_dir)
     conf = configure(given)
-    database = Database(conf)
+    database = process.open_database(conf)
     migration.upgrade(database.engine)
+    seal(conf, database)
     drivers = Drivers()
     conductor = Conductor(conf, database, drivers)
     services = process.services(conf, database, drivers, conductor)
@@ -205,6 +228,7 @@ def main() -> int:
         print(f"the administrator's name and password are in {given.state_dir}/clouds.yaml", flush=True)
     server.serve()
     conductor.stop()
+    notifier.close_all()
     lock.close()
     return 0
 

@@ -11,7 +11,7 @@ from oslo_service import service
 
 from mogan_hil.api import process
 from mogan_hil.cmd import base
-from mogan_hil.rpc import transport
+from mogan_hil.rpc import notifier, transport
 
 
 class ApiService(service.Service):
@@ -30,7 +30,7 @@ class ApiService(service.Service):
         self._server = process.Server(
             app, (str(settings.host), settings.port), settings.threads, alone=settings.workers == 1
         )
-        print(f"listening on {self._server.url}", flush=True)
+        base.announce(f"listening on {self._server.url}")
         threading.Thread(target=self._server.serve, name="http", daemon=True).start()
 
     def wait(self) -> None:
@@ -41,12 +41,13 @@ class ApiService(service.Service):
         """Finish what is being answered."""
         if self._server is not None:
             self._server.stop()
+        notifier.close_all()
         self._stopped.set()
 
 
 def main() -> int:
     """Run the command."""
-    conf = process.configure(cfg.CONF, sys.argv[1:])
+    conf = process.configure(cfg.CONF, sys.argv[1:], description=__doc__)
     base.check_auth(conf, str(conf.api.host))
     if conf.api.workers > 1 and conf.api.port == 0:
         raise SystemExit("Several workers need a port of their own choice: set [api] port.")

@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from oslo_config import cfg
 
 from mogan_hil.api.middleware.auth_none import is_loopback
+
+
+def announce(text: str) -> None:
+    """Tell whoever started the command that it is ready. Nobody need be listening any more."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
 
 
 def check_auth(conf: cfg.ConfigOpts, host: str) -> None:

@@ -7,15 +7,17 @@ import sys
 import threading
 
 import oslo_messaging
+import prometheus_client
 from oslo_config import cfg
 from oslo_service import service
 
 from mogan_hil.api import process
+from mogan_hil.cmd import base
 from mogan_hil.conductor.manager import Manager
 from mogan_hil.conductor.service import Conductor
-from mogan_hil.db.api import Database
 from mogan_hil.drivers.loader import Drivers
-from mogan_hil.rpc import transport
+from mogan_hil.objects import gauges
+from mogan_hil.rpc import notifier, transport
 
 
 class ConductorService(service.Service):
@@ -30,9 +32,14 @@ class ConductorService(service.Service):
 
     def start(self) -> None:
         """Begin to work, and listen for wake-ups."""
-        self._conductor = Conductor(self._conf, Database(self._conf), Drivers())
+        database = process.open_database(self._conf)
+        self._conductor = Conductor(self._conf, database, Drivers())
         self._conductor.start()
-        print("the conductor works", flush=True)  # by its sweep; a broker that is down only keeps wake-ups away
+        settings = self._conf.metrics
+        if settings.conductor_port:
+            registry = gauges.shown(database)
+            prometheus_client.start_http_server(settings.conductor_port, str(settings.conductor_host), registry)
+        base.announce("the conductor works")  # by its sweep; a broker that is down only keeps wake-ups away
         self._rpc = transport.server(self._conf, Manager(self._conductor))
         if self._rpc is not None:
             self._rpc.start()
@@ -48,11 +55,12 @@ class ConductorService(service.Service):
             self._rpc.wait()
         if self._conductor is not None:
             self._conductor.stop()
+        notifier.close_all()
         self._stopped.set()
 
 
 def main() -> int:
     """Run the command."""
-    conf = process.configure(cfg.CONF, sys.argv[1:])
+    conf = process.configure(cfg.CONF, sys.argv[1:], description=__doc__)
     service.launch(conf, ConductorService(conf), workers=1, restart_method="mutate").wait()
     return 0

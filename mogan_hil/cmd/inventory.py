@@ -16,39 +16,17 @@ from pathlib import Path
 import yaml
 
 from mogan_hil.client import document, export, plan, rest, world
+from mogan_hil.client.progress import Progress
+from mogan_hil.cmd.version import add_version
 
 #: Seconds that new ports may take until the conductor has parked them.
 PATIENCE = 60.0
 
 
-class Progress:
-    """One line about long work: rewritten on a terminal, else every five seconds."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._last = time.monotonic()
-        self._dirty = False
-
-    def __call__(self, number: int, total: int, text: str) -> None:
-        now = time.monotonic()
-        if now - self._last < (0.1 if self._terminal else 5):
-            return
-        self._last = now
-        line = f"[{number}/{total}] {text}"
-        print(f"\r\033[K{line[:100]}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
-        sys.stderr.flush()
-        self._dirty = self._terminal
-
-    def end(self) -> None:
-        """Wipe the line."""
-        if self._dirty:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-        self._dirty = False
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(prog="mogan-hil-inventory", description=__doc__.partition("\n")[0])
+    add_version(found)
     commands = found.add_subparsers(required=True, metavar="COMMAND")
     applying = commands.add_parser("apply", help="make the service know what a file says; nothing is deleted")
     applying.add_argument("file", metavar="FILE", help="an inventory in YAML; - reads it from standard input")
@@ -137,10 +115,13 @@ def _apply(api: rest.Api, given: argparse.Namespace, progress: Progress) -> int:
 
 
 def _make(api: rest.Api, steps: list[plan.Step], progress: Progress) -> None:
+    made: dict[int, str] = {}
     for number, step in enumerate(steps, 1):
         progress(number, len(steps), step.text)
+        path = [made[id(step.of)] if step.of is not None and part == plan.OF else part for part in step.path]
         try:
-            api.call(step.method, *step.path, body=step.body)
+            answer = api.call(step.method, *path, body=step.body)
+            made[id(step)] = (answer or {}).get("uuid", "")
         except rest.ApiError as error:
             progress.end()
             done = f"{number - 1} of {len(steps)} changes were made; run it again to go on."

@@ -13,7 +13,9 @@ from sqlalchemy import orm
 
 from mogan_hil.api import process
 from mogan_hil.api.types import Name, Secret
+from mogan_hil.cmd import import_hil, purge, secrets
 from mogan_hil.cmd.all_in_one import ADMIN
+from mogan_hil.cmd.version import add_version
 from mogan_hil.common import passwords
 from mogan_hil.db import migration, models
 from mogan_hil.db.api import Database
@@ -81,12 +83,15 @@ def _password(file: Path | None) -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(prog="mogan-hil-manage", description=__doc__)
+    add_version(found)
     found.add_argument(
         "--config-file", action="append", metavar="FILE", help="where [database] is; default: the usual places"
     )
-    found.add_argument("--state-dir", type=Path, metavar="DIR", help="the database of mogan-hil on this directory")
+    found.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="the database and the keys of a mogan-hil that has this directory"
+    )
     nouns = found.add_subparsers(required=True, metavar="COMMAND")
-    verbs = nouns.add_parser("db", help="the database schema").add_subparsers(required=True, metavar="VERB")
+    verbs = nouns.add_parser("db", help="the database").add_subparsers(required=True, metavar="VERB")
     upgrade = verbs.add_parser("upgrade", help="bring the schema to a revision; safe to run again")
     upgrade.add_argument("revision", nargs="?", default="head", help="default: the newest")
     upgrade.set_defaults(run=_upgrade)
@@ -95,9 +100,11 @@ def parser() -> argparse.ArgumentParser:
     revision = verbs.add_parser("revision", help="for developers: write a revision from what the models have")
     revision.add_argument("-m", "--message", required=True, help="what changes, in a few words")
     revision.set_defaults(run=_revision)
+    purge.add_parser(verbs)
+    secrets.add_parsers(nouns)
     verbs = nouns.add_parser("user", help="users of auth local").add_subparsers(required=True, metavar="VERB")
     password = verbs.add_parser("set-password", help="set a password, read from standard input")
-    password.add_argument("name", metavar="NAME")
+    password.add_argument("name", metavar="NAME", help="of the user")
     password.add_argument("--password-file", type=Path, metavar="FILE", help="read the first line of a file instead")
     password.add_argument(
         "--admin",
@@ -105,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
         help="make the user, if there is none, and an administrator of the project admin",
     )
     password.set_defaults(run=_set_password)
+    import_hil.add_parser(nouns)
     return found
 
 
@@ -113,10 +121,12 @@ def main() -> int:
     given = parser().parse_args()
     conf = process.configure(cfg.CONF, [], given.config_file)
     if given.state_dir is not None:
+        conf.set_override("state_path", str(given.state_dir))
         conf.set_override("connection", f"sqlite:///{given.state_dir}/mogan_hil.db", group="database")
+        conf.set_default("strategy", "local", group="auth")  # as mogan-hil has it
     if not conf.database.connection:
         raise SystemExit("No database is configured: set [database] connection, or name a file with --config-file.")
-    given.run(Database(conf), given)
+    given.run(process.open_database(conf), given)
     return 0
 
 

@@ -148,6 +148,12 @@ class ObmDisabled(Conflict):
     template = "Out-of-band management of node {name!r} is disabled; enable it first."
 
 
+class ConsoleNotActive(Conflict):
+    code = "console.not_active"
+    title = "The console is not open"
+    template = "The console of node {name!r} is {status}; start it, or wait until it is active."
+
+
 class InstanceLocked(Conflict):
     code = "instance.locked"
     title = "The instance is locked"
@@ -160,16 +166,58 @@ class InstanceState(Conflict):
     template = "Instance {name!r} is {status}; it cannot {event} now."
 
 
+class HeadnodeFrozen(Conflict):
+    code = "headnode.frozen"
+    title = "The headnode was started"
+    template = "Headnode {name!r} was started: its NICs and their networks stay as they are."
+
+
+class HeadnodeUnclean(Conflict):
+    code = "headnode.unclean"
+    title = "Something may be left of the headnode's machine"
+    template = "What a failed start has made of headnode {name!r} may still be there: start it again, or delete it."
+
+
+class HeadnodeNew(Conflict):
+    code = "headnode.new"
+    title = "The headnode was never started"
+    template = "Headnode {name!r} was never started: there is nothing to stop."
+
+
+class NotPooled(Conflict):
+    code = "network.not_pooled"
+    title = "The network is none for headnodes"
+    template = "Headnodes cannot be on network {name!r}: {reason}."
+
+
+class ImageDisabled(Conflict):
+    code = "image.disabled"
+    title = "The image is disabled"
+    template = "Image {name!r} is disabled."
+
+
 class QuotaExceeded(Forbidden):
     code = "quota.exceeded"
     title = "The quota is used up"
-    template = "The project may have {limit} {resource}; it has {used}."
+    template = "The quota of {resource} is {limit}; {used} are in use, and {asked} more were asked for."
 
 
 class SwitchTwice(Conflict):
     code = "switch.registered"
     title = "The switch is registered"
     template = "The options are those of a switch that is registered already: two would fight over its ports."
+
+
+class NodeElsewhere(Conflict):
+    code = "node.elsewhere"
+    title = "The node is elsewhere"
+    template = "Node {name!r} is not {where}."
+
+
+class TwoPlaces(Conflict):
+    code = "aggregate.two_places"
+    title = "A node cannot be in two places"
+    template = "Node {name!r} would be in more than one {what}: {places}."
 
 
 class NodeQuarantined(Conflict):
@@ -229,6 +277,24 @@ class PoolEmpty(Conflict):
     template = "All segments of physical network {physical_network!r} are in use."
 
 
+class SubnetOverlap(Conflict):
+    code = "subnet.overlap"
+    title = "The subnet overlaps another"
+    template = "Subnet {cidr} overlaps {other} of the same network."
+
+
+class AddressTaken(Conflict):
+    code = "address.taken"
+    title = "The address is taken"
+    template = "Address {ip} belongs to another NIC on this network."
+
+
+class NoAddress(Conflict):
+    code = "address.none_free"
+    title = "No address is free"
+    template = "All addresses to be given of {subnets} are in use."
+
+
 class NameAmbiguous(Conflict):
     code = "name.ambiguous"
     title = "The name is not unique"
@@ -249,6 +315,19 @@ class UnsupportedMediaType(MoganHilError):
     template = "Bodies are application/json in UTF-8."
 
 
+class LockedOut(MoganHilError):
+    """:param seconds: after which it may be tried again"""
+
+    status = 429
+    code = "auth.locked"
+    title = "Too many failed logins"
+    template = "Too many failed logins; try again in {seconds} seconds."
+
+    def __init__(self, detail: str | None = None, *, seconds: int = 1) -> None:
+        self.seconds = seconds
+        super().__init__(detail, seconds=seconds)
+
+
 class DeviceUnavailable(MoganHilError):
     status = 503
     code = "device.unavailable"
@@ -261,6 +340,13 @@ class IdentityUnavailable(MoganHilError):
     code = "identity.unavailable"
     title = "Keystone could not be asked"
     template = "Keystone could not be asked who you are or what you named; try again."
+
+
+class SecretsUnavailable(MoganHilError):
+    status = 503
+    code = "secrets.no_key"
+    title = "Secrets cannot be sealed"
+    template = "This process has no key to seal secrets with; its operators find the reason in the log."
 
 
 class DatabaseBusy(MoganHilError):

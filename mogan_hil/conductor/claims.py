@@ -7,6 +7,7 @@ again and gives the nodes back. It may be begun anew at any point: what to do ne
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -14,12 +15,13 @@ from oslo_log import log
 from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
-from mogan_hil.conductor.lanes import Lost
+from mogan_hil.conductor.lanes import keep
 from mogan_hil.db import models
-from mogan_hil.db.api import Database
+from mogan_hil.db.api import Database, again
 from mogan_hil.objects.network import Attachment
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.release import Releases
 
 LOG = log.getLogger(__name__)
 
@@ -30,11 +32,13 @@ PATIENCE = 5.0
 class ClaimLane:
     """Does claim. See :class:`.lanes.Handler`.
 
+    :param releases: where nodes go that are given back
     :param wake: told of lanes that have to take networks off
     """
 
-    def __init__(self, database: Database, wake: Callable[[str], None]) -> None:
+    def __init__(self, database: Database, releases: Releases, wake: Callable[[str], None]) -> None:
         self._database = database
+        self._releases = releases
         self._wake = wake
 
     def run(self, lane: str, operations: Sequence[Operation]) -> None:
@@ -45,12 +49,22 @@ class ClaimLane:
 
     def _step(self, operation: Operation) -> set[str]:
         try:
-            with self._database.writer() as session:
-                return _advance(session, operation)
+            lanes: set[str] = again(self._advance)(operation)
+            return lanes
         except exception.Busy:  # somebody began something on one of the NICs just now
-            with self._database.writer() as session:
-                _keep(operation.wait(session, PATIENCE))
+            again(self._wait)(operation)
             return set()
+
+    def _advance(self, operation: Operation) -> set[str]:
+        mine = copy.copy(operation)  # the next try begins with what was read
+        with self._database.writer() as session:
+            lanes = _advance(session, mine, self._releases)
+        operation.state = mine.state
+        return lanes
+
+    def _wait(self, operation: Operation) -> None:
+        with self._database.writer() as session:
+            keep(operation.wait(session, PATIENCE))
 
     def abandon(self, session: orm.Session, operation: Operation) -> None:
         """See :meth:`.lanes.Handler.abandon`. The nodes stay with the project, which may release them."""
@@ -62,7 +76,7 @@ class ClaimLane:
         """See :meth:`.lanes.Handler.recheck`. Claims touch no device."""
 
 
-def _advance(session: orm.Session, claim: Operation) -> set[str]:
+def _advance(session: orm.Session, claim: Operation, releases: Releases) -> set[str]:
     """One step. Returns the lanes that have work now.
 
     :raises exception.Busy: somebody else began something on one of the NICs at the same moment
@@ -70,21 +84,21 @@ def _advance(session: orm.Session, claim: Operation) -> set[str]:
     children = Operation.children(session, claim.id)
     failed = [child for child in children if child.verb == "attach" and child.state == states.Operation.ERROR]
     if any(child.state in states.OPERATION_OPEN for child in children):
-        _keep(claim.wait(session, PATIENCE))
+        keep(claim.wait(session, PATIENCE))
         return set()
     if not failed:
-        _keep(claim.finish(session, verified=all(child.verified for child in children)))
+        keep(claim.finish(session, verified=all(child.verified for child in children)))
         return set()
     lanes, busy = _take_off(session, claim, children)
     if lanes or busy or _in_use(session, claim):
-        _keep(claim.wait(session, PATIENCE))
+        keep(claim.wait(session, PATIENCE))
         return lanes
-    kept = _give_back(session, claim)
+    kept, lanes = _give_back(session, claim, releases)
     reason = f"{failed[0].payload['node']}: {failed[0].error}"
     if kept:
         reason += f" These nodes could not be given back and still belong to the project: {', '.join(kept)}."
-    _keep(claim.fail(session, reason, failed[0].error_detail or reason))
-    return set()
+    keep(claim.fail(session, reason, failed[0].error_detail or reason))
+    return lanes
 
 
 def _take_off(session: orm.Session, claim: Operation, children: Sequence[Operation]) -> tuple[set[str], bool]:
@@ -149,9 +163,13 @@ def _in_use(session: orm.Session, claim: Operation) -> bool:
     return bool(Operation.open_keys(session, keys)) or any(node.unsettled for node in nodes)
 
 
-def _give_back(session: orm.Session, claim: Operation) -> list[str]:
-    """Release the nodes. Returns the names of those that something is still attached to."""
-    kept = []
+def _give_back(session: orm.Session, claim: Operation, releases: Releases) -> tuple[list[str], set[str]]:
+    """Release the nodes.
+
+    :returns: the names of those that something is still attached to, and the lanes that have work now
+    """
+    kept: list[str] = []
+    lanes: set[str] = set()
     for item in claim.payload["nodes"]:
         found = Node.find(session, models.Node.uuid == item["uuid"], lock="update")
         if not found or found[0].project_id != claim.project_id or claim.project_id is None:
@@ -160,10 +178,5 @@ def _give_back(session: orm.Session, claim: Operation) -> list[str]:
         if session.scalar(attached) is not None:
             kept.append(found[0].name)
         else:
-            found[0].release(session, claim.project_id)
-    return kept
-
-
-def _keep(mine: bool) -> None:
-    if not mine:
-        raise Lost
+            lanes |= releases.give_back(session, found[0], claim.project_id, claim.request_id, claim.user_id)
+    return kept, lanes

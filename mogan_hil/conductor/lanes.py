@@ -8,8 +8,9 @@ the journal once more after letting go, so that nothing which was written meanwh
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -17,11 +18,12 @@ from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log
 from sqlalchemy import orm
-from tooz import coordination, locking
 
 from mogan_hil.common import states
-from mogan_hil.conductor.locks import get_lock
-from mogan_hil.db.api import Database
+from mogan_hil.conductor.failures import log_failure
+from mogan_hil.conductor.locks import Locks, release
+from mogan_hil.db.api import Database, again
+from mogan_hil.drivers.base import DriverError
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.operation import Operation
 
@@ -55,6 +57,42 @@ class Lost(Exception):
     """Another conductor has taken the lane over: what was done here may not be written."""
 
 
+def keep(mine: bool) -> None:
+    """Go on only with what may be written.
+
+    :param mine: what :meth:`.Operation.finish` and the like said
+    :raises Lost: another conductor has the operation now
+    """
+    if not mine:
+        raise Lost
+
+
+def put_off(
+    database: Database,
+    settings: cfg.ConfigOpts.GroupAttr,
+    operation: Operation,
+    error: DriverError,
+    also: Callable[[orm.Session], None] | None = None,
+) -> None:
+    """Try an operation again later if its error may pass, a bounded number of times; else end it in error.
+
+    :param settings: the group `conductor` of the configuration
+    :param also: what else is to be written down when it ends in error
+    :raises Lost: another conductor has the operation now
+    """
+    said = {"uuid": operation.uuid, "error": error.operator}
+    with database.writer() as session:
+        if error.transient and operation.attempts < settings.max_attempts:
+            LOG.warning("Operation %(uuid)s waits: %(error)s", said)
+            seconds = min(settings.retry_delay * 2 ** (operation.attempts - 1), settings.max_retry_delay)
+            keep(operation.postpone(session, seconds, error.user, error.operator))
+        else:
+            LOG.error("Operation %(uuid)s failed: %(error)s", said)
+            keep(operation.fail(session, error.user, error.operator))
+            if also is not None:
+                also(session)
+
+
 class Lanes:
     """The lanes that this conductor works on.
 
@@ -63,19 +101,16 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        conf: cfg.ConfigOpts,
-        database: Database,
-        coordinator: coordination.CoordinationDriver,
-        handlers: Mapping[str, Handler],
-        me: str,
+        self, conf: cfg.ConfigOpts, database: Database, locks: Locks, handlers: Mapping[str, Handler], me: str
     ) -> None:
         self._settings = conf.conductor
         self._database = database
-        self._coordinator = coordinator
+        self._locks = locks
         self._handlers = handlers
         self._me = me
-        self._pool = ThreadPoolExecutor(conf.conductor.workers)
+        # One for each sort of lane: however many controllers do not answer, switches are worked on, and the reverse.
+        self._pools = {kind: ThreadPoolExecutor(conf.conductor.workers, f"{kind}-lane") for kind in handlers}
+        self._stray = ThreadPoolExecutor(1, "stray")  # what no handler is for comes to an end too
         self._busy: dict[str, bool] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()
@@ -94,7 +129,7 @@ class Lanes:
                 self._busy[lane] = True
                 return
             self._busy[lane] = False
-            self._pool.submit(self._work, lane)
+            self._pools.get(_kind(lane), self._stray).submit(self._work, lane)
 
     def sweep(self) -> None:
         """Wake every lane with open work."""
@@ -109,7 +144,8 @@ class Lanes:
             self._stopped = True
             for timer in self._timers.values():
                 timer.cancel()
-        self._pool.shutdown(wait=True)
+        for pool in (*self._pools.values(), self._stray):
+            pool.shutdown(wait=True)
 
     def _work(self, lane: str) -> None:
         while True:
@@ -119,7 +155,7 @@ class Lanes:
             except Lost:
                 self._lost(lane)
             except Exception:  # the sweep comes back to it
-                LOG.exception("Work on lane %s was interrupted", lane)
+                log_failure(LOG, "Work on lane %s was interrupted", lane)
             with self._lock:
                 if self._stopped or not self._busy[lane]:
                     del self._busy[lane]
@@ -129,9 +165,9 @@ class Lanes:
     def _lost(self, lane: str) -> None:
         LOG.warning("Lane %s was taken over by another conductor", lane)
         try:
-            self._handlers[lane.partition(":")[0]].recheck(lane)
+            self._handlers[_kind(lane)].recheck(lane)
         except Exception:  # the rounds find it too, later
-            LOG.exception("Lane %s could not be checked", lane)
+            log_failure(LOG, "Lane %s could not be checked", lane)
 
     def _more(self, lane: str) -> bool:
         with self._database.reader() as session:
@@ -144,7 +180,7 @@ class Lanes:
         return True
 
     def _wake_after(self, seconds: float, lane: str) -> None:
-        timer = threading.Timer(seconds, self.wake, (lane,))
+        timer = threading.Timer(seconds, self._due, (lane,))
         timer.daemon = True
         with self._lock:
             earlier = self._timers.pop(lane, None)
@@ -153,14 +189,19 @@ class Lanes:
             self._timers[lane] = timer
         timer.start()
 
+    def _due(self, lane: str) -> None:
+        with self._lock:
+            self._timers.pop(lane, None)
+        self.wake(lane)
+
     def _take(self, lane: str) -> bool:
-        lock = get_lock(self._coordinator, lane)
+        lock = self._locks.get(lane)
         if not lock.acquire(blocking=False):
             return False
         try:
             self._drain(lane)
         finally:
-            _release(lane, lock)
+            release(lock, lane)
         return True
 
     def _drain(self, lane: str) -> None:
@@ -169,32 +210,40 @@ class Lanes:
                 operations = Operation.due(session, lane, self._settings.batch_size)
             if not operations:
                 return
-            again = [operation for operation in operations if operation.attempts]
+            tried = [operation for operation in operations if operation.attempts]
             self._begin(lane, [operation for operation in operations if not operation.attempts])
             # What was interrupted once may have been the cause: it is begun alone, so that no other is to blame again.
-            for operation in again:
+            for operation in tried:
                 if not self._stopped:
                     self._begin(lane, [operation])
 
     def _begin(self, lane: str, operations: Sequence[Operation]) -> None:
         if operations:
-            # The lock is asked a second time, before a device is touched. Whoever locks an instance from now on waits
-            # until it is written down that the operation was begun.
-            bound = [item for item in operations if item.node and not item.overrides_lock and item.result is None]
-            with self._database.writer() as session:
-                nodes = {item.node for item in bound if item.node and item.attempts == 0}
-                locked = Instance.locked_nodes(session, nodes) if nodes else set()
-                Operation.begin(session, operations, self._me)
-                for item in bound:
-                    if item.node in locked:
-                        self._refuse(session, lane, item)
-            self._run(lane, operations)
-            self._tell_parents(operations)
+            begun = again(self._mark)(lane, operations)
+            self._run(lane, begun)
+            self._tell_parents(begun)
+
+    def _mark(self, lane: str, operations: Sequence[Operation]) -> list[Operation]:
+        """Write down that these are begun. Returns them as they are then, some of them refused.
+
+        The lock is asked a second time, before a device is touched. Whoever locks an instance from now on waits until
+        it is written down that the operation was begun.
+        """
+        begun = [copy.copy(operation) for operation in operations]  # the next try begins with what was read
+        bound = [item for item in begun if item.node and not item.overrides_lock and item.result is None]
+        with self._database.writer() as session:
+            nodes = {item.node for item in bound if item.node and item.attempts == 0}
+            locked = Instance.locked_nodes(session, nodes) if nodes else set()
+            Operation.begin(session, begun, self._me)
+            for item in bound:
+                if item.node in locked:
+                    self._refuse(session, lane, item)
+        return begun
 
     def _refuse(self, session: orm.Session, lane: str, operation: Operation) -> None:
         operation.fail(session, LOCKED, LOCKED)
         try:
-            self._handlers[lane.partition(":")[0]].withdraw(session, operation)
+            self._handlers[_kind(lane)].withdraw(session, operation)
         except db_exception.DBError:
             raise
         except Exception:  # whatever else is wrong, it must come to an end
@@ -208,7 +257,7 @@ class Lanes:
             if operations[0].attempts > self._settings.max_attempts + 1:
                 self._give_up(lane, operations[0])
             else:
-                self._handlers[lane.partition(":")[0]].run(lane, operations)
+                self._handlers[_kind(lane)].run(lane, operations)
         except (Lost, db_exception.DBError):
             raise
         except Exception as error:
@@ -238,7 +287,7 @@ class Lanes:
         try:
             with self._database.writer() as session:
                 if operation.fail(session, error, detail):
-                    self._handlers[lane.partition(":")[0]].abandon(session, operation)
+                    self._handlers[_kind(lane)].abandon(session, operation)
         except db_exception.DBError:
             raise
         except Exception:  # whatever else is wrong, it must come to an end
@@ -247,8 +296,5 @@ class Lanes:
                 operation.fail(session, error, detail)
 
 
-def _release(lane: str, lock: locking.Lock) -> None:
-    try:
-        lock.release()
-    except Exception as error:  # it was lost with its connection; whether that did any harm, the journal tells
-        LOG.warning("The lock of lane %(lane)s was lost: %(error)s", {"lane": lane, "error": error})
+def _kind(lane: str) -> str:
+    return lane.partition(":")[0]

@@ -12,14 +12,15 @@ from sqlalchemy import orm
 
 from mogan_hil.common import states
 from mogan_hil.conductor import ports as port_rules
-from mogan_hil.conductor.devices import Hung, SwitchDevice, Switches
-from mogan_hil.conductor.lanes import Lost
+from mogan_hil.conductor.devices import Device, Hung, Switches
+from mogan_hil.conductor.lanes import keep
 from mogan_hil.conductor.observer import system_operation
 from mogan_hil.conductor.ports import Target
+from mogan_hil.conductor.served import Changes
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.base import DriverError
-from mogan_hil.drivers.switch.base import PARKED, READ, PortConfig, PortState
+from mogan_hil.drivers.switch.base import PARKED, READ, PortConfig, PortState, SwitchDriver
 from mogan_hil.objects.base import column
 from mogan_hil.objects.network import Attachment
 from mogan_hil.objects.operation import Operation
@@ -39,13 +40,20 @@ class NotSavedError(DriverError):
 class SwitchLane:
     """Does attach, detach, port_park, port_revert, port_mend and switch_heal. See :class:`.lanes.Handler`.
 
+    :param changes: told of the attachments that come to be, and that go
     :param wake: told of lanes whose operations waited for one of this lane
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, database: Database, switches: Switches, wake: Callable[[str], None]
+        self,
+        conf: cfg.ConfigOpts,
+        database: Database,
+        switches: Switches,
+        changes: Changes,
+        wake: Callable[[str], None],
     ) -> None:
         self._wake = wake
+        self._changes = changes
         self._settings = conf.conductor
         self._database = database
         self._switches = switches
@@ -68,10 +76,14 @@ class SwitchLane:
         for target in port_rules.targets(session, models.Port.uuid == operation.payload.get("port_uuid")):
             port_rules.undo(session, target)
             port_rules.suspect(session, target, operation.error or "")
+        if operation.verb == "switch_heal":
+            for switch in Switch.find(session, models.Switch.uuid == operation.lane.partition(":")[2]):
+                port_rules.suspect_unproven(session, switch.id, operation.error or "")
 
     def withdraw(self, session: orm.Session, operation: Operation) -> None:
         """See :meth:`.lanes.Handler.withdraw`."""
-        port_rules.withdraw(session, operation.payload["port_uuid"], operation.payload.get("network_uuid"))
+        payload = operation.payload
+        port_rules.withdraw(session, payload["port_uuid"], payload.get("network_uuid"), self._changes)
 
     def recheck(self, lane: str) -> None:
         """See :meth:`.lanes.Handler.recheck`: what a call did that came back too late is healed."""
@@ -81,7 +93,7 @@ class SwitchLane:
                 system_operation(session, switch, "switch_heal", switch.lane, {"switch": switch.name})
         self._wake(lane)
 
-    def _device(self, switch: Switch) -> SwitchDevice:
+    def _device(self, switch: Switch) -> Device[SwitchDriver]:
         if switch.unsettled:
             raise DriverError(
                 "The switch has not come back from an earlier call.",
@@ -119,16 +131,16 @@ class SwitchLane:
         """The NIC is not at this port any more, which still has to become what is wanted of it now."""
         state = self._attempt(switch, target.port.name, target.config)
         with self._database.writer() as session:
-            _forget(session, operation)
+            self._forget(session, operation)
             if _matches(state, target.config):
-                port_rules.seen_right(session, target, state, verified=True)
+                port_rules.seen_right(session, target, state, self._changes, verified=True)
             else:
-                port_rules.seen_wrong(session, target, state, UNPLUGGED, parked=False)
-            _keep(operation.fail(session, UNPLUGGED, UNPLUGGED))
+                port_rules.seen_wrong(session, target, state, UNPLUGGED, self._changes, parked=False)
+            keep(operation.fail(session, UNPLUGGED, UNPLUGGED))
 
-    def _apply(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> States | None:
+    def _apply(self, device: Device[SwitchDriver], configs: Mapping[str, PortConfig]) -> States | None:
         device.guard.call(device.driver.configure, configs)
-        if READ not in device.capabilities:
+        if READ not in device.driver.capabilities:
             _save(device)
             return None
         seen = device.guard.call(device.driver.read, list(configs))
@@ -173,35 +185,35 @@ class SwitchLane:
             {"uuid": operation.uuid, "seconds": seconds, "error": error.operator},
         )
         with self._database.writer() as session:
-            _keep(operation.postpone(session, seconds, error.user, error.operator))
+            keep(operation.postpone(session, seconds, error.user, error.operator))
 
     def _done(self, operation: Operation, target: Target, state: PortState | None, *, verified: bool) -> None:
         with self._database.writer() as session:
-            port_rules.seen_right(session, target, state, verified=verified)
+            port_rules.seen_right(session, target, state, self._changes, verified=verified)
             if operation.verb == "attach" and not _attached(session, operation, target):
                 reason = operation.error or "The attachment was undone together with another change of the port."
-                _keep(operation.fail(session, reason, operation.error_detail or reason))
+                keep(operation.fail(session, reason, operation.error_detail or reason))
             else:
-                _keep(operation.finish(session, verified=verified))
+                keep(operation.finish(session, verified=verified))
 
     def _failed(self, switch: Switch, operation: Operation, target: Target, error: DriverError) -> None:
         """Nothing more is tried for the operation itself: see to it that the port carries no more than it should."""
         LOG.error("Operation %(uuid)s failed: %(error)s", {"uuid": operation.uuid, "error": error.operator})
         with self._database.writer() as session:
-            _keep(operation.note(session, error.user, error.operator))
+            keep(operation.note(session, error.user, error.operator))
             port_rules.undo(session, target)
             wanted = port_rules.targets(session, models.Port.id == target.port.id)[0]
         if error.transient or isinstance(error, Hung):
             self._end(operation, error, wanted)
             return
         state = self._attempt(switch, wanted.port.name, wanted.config)
-        if _matches(state, wanted.config) and operation.verb != "attach":
-            self._done(operation, wanted, state, verified=True)
-            return
         right = _matches(state, wanted.config)
         if not right:
             state = self._attempt(switch, wanted.port.name, PARKED)
             right = _matches(state, wanted.config)  # nothing else was wanted
+        if right and operation.verb != "attach":
+            self._done(operation, wanted, state, verified=True)
+            return
         self._end(operation, error, wanted, state, right=right)
 
     def _attempt(self, switch: Switch, port: str, config: PortConfig) -> PortState | None:
@@ -216,7 +228,7 @@ class SwitchLane:
         """What is refused may be so already."""
         try:
             device = self._device(switch)
-            return device.guard.call(device.driver.read, [port]) if READ in device.capabilities else None
+            return device.guard.call(device.driver.read, [port]) if READ in device.driver.capabilities else None
         except DriverError:
             return None
 
@@ -231,12 +243,12 @@ class SwitchLane:
     ) -> None:
         with self._database.writer() as session:
             if target is None:
-                _forget(session, operation)
+                self._forget(session, operation)
             elif right:
-                port_rules.seen_right(session, target, state, verified=True)
+                port_rules.seen_right(session, target, state, self._changes, verified=True)
             else:
-                port_rules.seen_wrong(session, target, state, error.user, parked=_matches(state, PARKED))
-            _keep(operation.fail(session, error.user, error.operator))
+                port_rules.seen_wrong(session, target, state, error.user, self._changes, parked=_matches(state, PARKED))
+            keep(operation.fail(session, error.user, error.operator))
 
     def _heal(self, switch: Switch, operation: Operation) -> None:
         with self._database.reader() as session:
@@ -245,7 +257,7 @@ class SwitchLane:
         free = {target.port.name: target for target in wanted if target.port.pending_key not in busy}
         try:
             device = self._device(switch)
-            before = device.guard.call(device.driver.read, list(free)) if READ in device.capabilities else {}
+            before = device.guard.call(device.driver.read, list(free)) if READ in device.driver.capabilities else {}
             wrong = {name: item.config for name, item in free.items() if not _matches(before.get(name), item.config)}
             after, refused = self._apply_each(device, wrong)
         except DriverError as error:
@@ -253,16 +265,19 @@ class SwitchLane:
                 self._postpone(operation, error)
                 return
             with self._database.writer() as session:
-                _keep(operation.fail(session, error.user, error.operator))
+                port_rules.suspect_unproven(session, switch.id, error.user)
+                keep(operation.fail(session, error.user, error.operator))
             return
-        verified = READ in device.capabilities
+        verified = READ in device.driver.capabilities
         seen = {**before, **after}
         for name in wrong:
             if verified and name not in refused and not _matches(seen.get(name), wrong[name]):
                 refused[name] = "The port is not as it was asked to be."
         self._healed(operation, free, seen, wrong.keys(), refused, verified=verified)
 
-    def _apply_each(self, device: SwitchDevice, configs: Mapping[str, PortConfig]) -> tuple[States, dict[str, str]]:
+    def _apply_each(
+        self, device: Device[SwitchDriver], configs: Mapping[str, PortConfig]
+    ) -> tuple[States, dict[str, str]]:
         """All at once, or each alone if the switch refuses that.
 
         :returns: what was read, and why ports were refused
@@ -303,20 +318,29 @@ class SwitchLane:
                 if not port.update(session, valid, status=port.status):
                     continue  # what was read here is old: somebody has looked since
                 if name in refused:
-                    port_rules.seen_wrong(session, target, seen.get(name), refused[name], parked=False)
+                    port_rules.seen_wrong(session, target, seen.get(name), refused[name], self._changes, parked=False)
                 else:
-                    port_rules.seen_right(session, target, seen.get(name), verified=verified)
+                    port_rules.seen_right(session, target, seen.get(name), self._changes, verified=verified)
             if refused:
                 names = ", ".join(sorted(refused)[:20])
                 reason = f"{len(refused)} ports could not be made as they should be: {names}."
-                _keep(
-                    operation.fail(session, reason, "; ".join(f"{name}: {refused[name]}" for name in sorted(refused)))
-                )
+                keep(operation.fail(session, reason, "; ".join(f"{name}: {refused[name]}" for name in sorted(refused))))
             else:
-                _keep(operation.finish(session, verified=verified, result={"healed": sorted(wrong)}))
+                keep(operation.finish(session, verified=verified, result={"healed": sorted(wrong)}))
+
+    def _forget(self, session: orm.Session, operation: Operation) -> None:
+        """Nothing is cabled to the NIC any more, so that nothing can be on its port."""
+        kind, _, nic = (operation.pending_key or "").partition(":")
+        if kind == "nic":
+            rows = models.Attachment
+            found = Attachment.find(session, rows.nic_id == int(nic), rows.status != states.Attachment.ACTIVE)
+            ids = column(found, "id")
+            self._changes.of_attachments(session, ids)
+            Attachment.drop(session, ids, states.Attachment.ATTACHING)
+            Attachment.drop(session, ids, states.Attachment.DETACHING)
 
 
-def _save(device: SwitchDevice) -> None:
+def _save(device: Device[SwitchDriver]) -> None:
     try:
         device.guard.call(device.driver.save)
     except Hung:
@@ -340,18 +364,3 @@ def _attached(session: orm.Session, operation: Operation, target: Target) -> boo
         item.status == states.Attachment.ACTIVE and item.channel == operation.payload["channel"]
         for item in Attachment.find(session, attachments.nic_id == target.port.nic_id)
     )
-
-
-def _forget(session: orm.Session, operation: Operation) -> None:
-    """Nothing is cabled to the NIC any more, so that nothing can be on its port."""
-    kind, _, nic = (operation.pending_key or "").partition(":")
-    if kind == "nic":
-        rows = models.Attachment
-        ids = column(Attachment.find(session, rows.nic_id == int(nic), rows.status != states.Attachment.ACTIVE), "id")
-        Attachment.drop(session, ids, states.Attachment.ATTACHING)
-        Attachment.drop(session, ids, states.Attachment.DETACHING)
-
-
-def _keep(mine: bool) -> None:
-    if not mine:
-        raise Lost

@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
 from oslo_log import log
 from sqlalchemy import orm
-from tooz import coordination, locking
 
-from mogan_hil.common import exception, states
+from mogan_hil.common import exception, metrics, states
 from mogan_hil.conductor import ports as port_rules
-from mogan_hil.conductor.devices import SwitchDevice, Switches
-from mogan_hil.conductor.locks import get_lock
+from mogan_hil.conductor.devices import Device, Switches
+from mogan_hil.conductor.failures import log_failure
+from mogan_hil.conductor.locks import Lock, Locks, release
 from mogan_hil.conductor.ports import Target
 from mogan_hil.db import models
-from mogan_hil.db.api import Database
+from mogan_hil.db.api import Database, again
 from mogan_hil.drivers.base import DriverError
-from mogan_hil.drivers.switch.base import READ, WATCH, PortState, Watch
+from mogan_hil.drivers.switch.base import READ, WATCH, PortState, SwitchDriver, Watch
+from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.switch import Switch
 
@@ -36,6 +38,8 @@ LOG = log.getLogger(__name__)
 #: could not be asked. Nothing reports it a second time.
 AGAIN = 0.2
 AFTER_ERROR = 5.0
+#: Switches that are connected to at a time.
+AT_ONCE = 8
 
 
 class Observer:
@@ -60,7 +64,7 @@ class Observer:
         :raises DriverError: it could not be asked
         """
         device = self._switches.get(switch)
-        if READ not in device.capabilities:
+        if READ not in device.driver.capabilities:
             return set()
         idle, busy = self._idle(switch, names)
         if not idle:
@@ -70,15 +74,15 @@ class Observer:
         for name, target in idle.items():
             state = seen.get(name)
             in_sync = state is not None and state.matches(target.config)
-            if not self._write(switch, target, state, in_sync):
+            if not again(self._write)(switch, target, state, in_sync):
                 busy.add(name)
             elif not in_sync and target.port.status != states.Port.ERROR:  # those in error are mended anyway
                 wrong.add(name)
         if self._heals:
-            if wrong and not self._heal(switch):
+            if wrong and not again(self._heal)(switch):
                 busy |= wrong
         else:
-            self._close(switch, [idle[name] for name in wrong if not idle[name].config.enabled])
+            again(self._close)(switch, [idle[name] for name in wrong if not idle[name].config.enabled])
         return busy
 
     def _close(self, switch: Switch, opened: Collection[Target]) -> None:
@@ -94,7 +98,7 @@ class Observer:
         if opened:
             self._wake(switch.lane)
 
-    def device(self, switch: Switch) -> SwitchDevice:
+    def device(self, switch: Switch) -> Device[SwitchDriver]:
         """The observer's own connection to a switch.
 
         :raises DriverError: its driver is not installed here
@@ -126,6 +130,7 @@ class Observer:
                 return False
         if not news:  # written all the same: a heal that is under way must not take it for healed
             return True
+        (metrics.DRIFT_HEALED if in_sync else metrics.DRIFT_FOUND).inc()
         if in_sync:
             LOG.info("Port %(port)s of switch %(switch)s is right again", {"port": port.name, "switch": switch.name})
             return True
@@ -150,18 +155,19 @@ class Observer:
 
 
 def system_operation(
-    session: orm.Session, switch: Switch, verb: str, pending_key: str, payload: dict[str, object]
+    session: orm.Session, device: Switch | Node, verb: str, pending_key: str, payload: dict[str, object], **more: Any
 ) -> bool:
     """Write an operation that nobody asked for, unless one is open on the same thing.
 
+    :param more: further columns
     :returns: whether it was written
     """
     if Operation.open_keys(session, [pending_key]):
         return False
-    values: dict[str, Any] = {"verb": verb, "lane": switch.lane, "pending_key": pending_key, "payload": payload}
+    values: dict[str, Any] = {"verb": verb, "lane": device.lane, "pending_key": pending_key, "payload": payload}
     try:
         with session.begin_nested():
-            Operation.create(session, state=states.Operation.PENDING, **values)
+            Operation.create(session, state=states.Operation.PENDING, **values, **more)
     except exception.Duplicate:  # somebody was quicker
         return False
     return True
@@ -170,7 +176,7 @@ def system_operation(
 class Watcher:
     """One watched switch: a subscription, and a thread that looks at what it reports."""
 
-    def __init__(self, observer: Observer, switch: Switch, lock: locking.Lock) -> None:
+    def __init__(self, observer: Observer, switch: Switch, lock: Lock) -> None:
         self._observer = observer
         self.switch = switch
         self._lock = lock
@@ -192,8 +198,8 @@ class Watcher:
 
     @property
     def alive(self) -> bool:
-        """Whether the switch still reports."""
-        return self._watch is not None and self._watch.alive
+        """Whether the switch still reports, and no other conductor may have begun to watch it."""
+        return self._watch is not None and self._watch.alive and self._lock.acquired
 
     def close(self) -> None:
         """End the subscription, and leave the switch to other conductors."""
@@ -201,7 +207,11 @@ class Watcher:
         self._wanted.set()
         if self._watch is not None:
             self._watch.close()
-        self._lock.release()
+        release(self._lock, f"watch:{self.switch.uuid}")
+
+    def join(self) -> None:
+        """Wait, after :meth:`close`, until what is being looked at is written down. Calls of drivers have limits."""
+        self._thread.join()
 
     def _tell(self, names: Collection[str]) -> None:
         with self._changes:
@@ -230,7 +240,7 @@ class Watcher:
             LOG.warning("%(switch)s: %(error)s", {"switch": self.switch.name, "error": error.operator})
             return names, AFTER_ERROR
         except Exception:  # the thread must go on
-            LOG.exception("Switch %s could not be looked at", self.switch.name)
+            log_failure(LOG, "Switch %s could not be looked at", self.switch.name)
             return names, AFTER_ERROR
         return again, AGAIN if again else None
 
@@ -238,12 +248,12 @@ class Watcher:
 class Watchers:
     """Every switch that this conductor watches.
 
-    :param coordinator: its locks say which conductor watches which switch
+    :param locks: they say which conductor watches which switch
     """
 
-    def __init__(self, observer: Observer, coordinator: coordination.CoordinationDriver) -> None:
+    def __init__(self, observer: Observer, locks: Locks) -> None:
         self._observer = observer
-        self._coordinator = coordinator
+        self._locks = locks
         self._watchers: dict[str, Watcher] = {}
         self._lock = threading.Lock()
 
@@ -255,34 +265,39 @@ class Watchers:
                 switch = current.get(uuid)
                 if switch is None or switch.generation != watcher.switch.generation or not watcher.alive:
                     self._watchers.pop(uuid).close()
-            for uuid, switch in current.items():
-                if uuid not in self._watchers:
-                    self._begin(switch)
+            new = [switch for uuid, switch in current.items() if uuid not in self._watchers]
+            with ThreadPoolExecutor(AT_ONCE, "watch") as pool:  # one that does not answer keeps no other waiting
+                list(pool.map(self._begin, new))
 
     def _begin(self, switch: Switch) -> None:
         try:
-            if WATCH not in self._observer.device(switch).capabilities:
+            if WATCH not in self._observer.device(switch).driver.capabilities:
                 return
-            lock = get_lock(self._coordinator, f"watch:{switch.uuid}")
+            lock = self._locks.get(f"watch:{switch.uuid}")
             if not lock.acquire(blocking=False):
                 return
             watcher = Watcher(self._observer, switch, lock)
             try:
                 watcher.start()
             except BaseException:
-                lock.release()
+                release(lock, f"watch:{switch.uuid}")
                 raise
             self._watchers[switch.uuid] = watcher
         except DriverError as error:
             LOG.warning("Switch %(name)s cannot be watched: %(error)s", {"name": switch.name, "error": error.operator})
+        except Exception:  # the others are to be watched
+            log_failure(LOG, "Switch %s cannot be watched", switch.name)
 
     def watches(self, switch: Switch) -> bool:
         """Whether this conductor is told of a switch's changes."""
         return switch.uuid in self._watchers
 
     def close(self) -> None:
-        """Let go of all."""
+        """Let go of all. Nothing is written any more when this returns."""
         with self._lock:
-            for watcher in self._watchers.values():
-                watcher.close()
+            closed = list(self._watchers.values())
             self._watchers.clear()
+            for watcher in closed:
+                watcher.close()
+        for watcher in closed:
+            watcher.join()

@@ -15,8 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from mogan_hil.common import channels, states
+from mogan_hil.common import channels, metrics, states
+from mogan_hil.conductor.served import Changes
 from mogan_hil.db import models
+from mogan_hil.db.api import when_committed
 from mogan_hil.drivers.switch.base import PortConfig, PortState
 from mogan_hil.objects.network import Attachment
 from mogan_hil.objects.port import Attached, Port
@@ -80,10 +82,18 @@ def observed(state: PortState | None) -> dict[str, Any] | None:
     return {"native": state.native, "tagged": channels.ranges(state.tagged), "enabled": state.enabled}
 
 
-def seen_right(session: orm.Session, target: Target, state: PortState | None, *, verified: bool) -> None:
-    """The port is as the target says: what was coming is there, what was leaving is gone."""
+def seen_right(
+    session: orm.Session, target: Target, state: PortState | None, changes: Changes, *, verified: bool
+) -> None:
+    """The port is as the target says: what was coming is there, what was leaving is gone.
+
+    :param changes: told of both
+    """
+    changes.of_attachments(session, target.coming | target.leaving)
     Attachment.move(session, target.coming, states.Attachment.ATTACHING, states.Attachment.ACTIVE)
     Attachment.drop(session, target.leaving, states.Attachment.DETACHING)
+    if target.port.in_sync is False:
+        when_committed(session, metrics.DRIFT_HEALED.inc)
     target.port.update(
         session,
         status=states.Port.OK,
@@ -99,12 +109,16 @@ def undo(session: orm.Session, target: Target) -> None:
     Attachment.move(session, target.coming, states.Attachment.ATTACHING, states.Attachment.DETACHING)
 
 
-def seen_wrong(session: orm.Session, target: Target, state: PortState | None, reason: str, *, parked: bool) -> None:
+def seen_wrong(
+    session: orm.Session, target: Target, state: PortState | None, reason: str, changes: Changes, *, parked: bool
+) -> None:
     """The port could not be made right.
 
+    :param changes: told of what is gone
     :param parked: it was seen parked, so that whatever was leaving is gone
     """
     if parked:
+        changes.of_attachments(session, target.leaving)
         Attachment.drop(session, target.leaving, states.Attachment.DETACHING)
     target.port.update(
         session,
@@ -121,15 +135,23 @@ def suspect(session: orm.Session, target: Target, reason: str) -> None:
     target.port.update(session, status=states.Port.ERROR, status_reason=reason[:1024], in_sync=None)
 
 
-def withdraw(session: orm.Session, port: str, network: str | None) -> None:
+def suspect_unproven(session: orm.Session, switch_id: int, reason: str) -> None:
+    """A switch could not be made right as a whole: its ports that were never seen are tried again by the rounds."""
+    for target in targets(session, models.Port.switch_id == switch_id, models.Port.status == states.Port.NEW):
+        suspect(session, target, reason)
+
+
+def withdraw(session: orm.Session, port: str, network: str | None, changes: Changes) -> None:
     """Nothing was done: what was coming does not come, what was leaving stays.
 
     :param network: this one only; None means every network of the port
+    :param changes: told of what is gone
     """
     rows = models.Attachment
     query = sa.select(rows.id).join(models.Port, models.Port.nic_id == rows.nic_id).where(models.Port.uuid == port)
     if network is not None:
         query = query.join(models.Network, models.Network.id == rows.network_id).where(models.Network.uuid == network)
     ids = list(session.scalars(query))
+    changes.of_attachments(session, ids)
     Attachment.drop(session, ids, states.Attachment.ATTACHING)
     Attachment.move(session, ids, states.Attachment.DETACHING, states.Attachment.ACTIVE)

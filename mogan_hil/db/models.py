@@ -6,83 +6,30 @@ Unique constraints are named `uniq_<table>0<column>0<column>`, which is how oslo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from oslo_utils import uuidutils
-from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-#: SQLite counts rows by itself only in a column of exactly this type.
-BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-ProjectId = sa.String(64)
-Name = sa.String(255)
-
-
-def now() -> datetime:
-    """The time in UTC, without a zone: the databases have none."""
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _unique(table: str, *columns: str) -> sa.UniqueConstraint:
-    return sa.UniqueConstraint(*columns, name="0".join([f"uniq_{table}", *columns]))
+from mogan_hil.db.base import OPTIONS, Moment, Name, Named, ProjectId, project, unique
+from mogan_hil.db.base import Base as Base
+from mogan_hil.db.base import now as now
+from mogan_hil.db.base import told as told
+from mogan_hil.db.headnodes import Headnode as Headnode
+from mogan_hil.db.headnodes import Hnic as Hnic
+from mogan_hil.db.tenants import KeyOwner as KeyOwner
+from mogan_hil.db.tenants import Keypair as Keypair
+from mogan_hil.db.tenants import Project as Project
+from mogan_hil.db.tenants import Quota as Quota
+from mogan_hil.db.tenants import RoleAssignment as RoleAssignment
+from mogan_hil.db.tenants import User as User
 
 
-class Base(DeclarativeBase):
-    # Names that differ in case or accent are different names on every database.
-    __table_args__: Any = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True, sort_order=-2)
-
-
-OPTIONS = Base.__table_args__
-
-
-class _Named:
-    uuid: Mapped[str] = mapped_column(sa.String(36), default=uuidutils.generate_uuid, sort_order=-1)
-    name: Mapped[str] = mapped_column(Name, sort_order=-1)
-    created_at: Mapped[datetime] = mapped_column(Moment, default=now)
-
-
-class Project(Base):
-    __tablename__ = "projects"
-    __table_args__ = (_unique("projects", "uuid"), _unique("projects", "name"), OPTIONS)
-
-    uuid: Mapped[str] = mapped_column(ProjectId, default=uuidutils.generate_uuid)
-    name: Mapped[str] = mapped_column(Name)
-    created_at: Mapped[datetime] = mapped_column(Moment, default=now)
-
-
-def _project(ondelete: str | None = None, **options: Any) -> Any:
-    return mapped_column(ProjectId, sa.ForeignKey("projects.uuid", ondelete=ondelete), index=True, **options)
-
-
-class User(_Named, Base):
-    __tablename__ = "users"
-    __table_args__ = (_unique("users", "uuid"), _unique("users", "name"), OPTIONS)
-
-    password_hash: Mapped[str] = mapped_column(sa.String(255))
-
-
-class RoleAssignment(Base):
-    __tablename__ = "role_assignments"
-    __table_args__ = (_unique("role_assignments", "user_id", "project_id"), OPTIONS)
-
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
-    project_id: Mapped[str] = _project(ondelete="CASCADE")
-    role: Mapped[str] = mapped_column(sa.String(32))
-
-
-class Switch(_Named, Base):
+class Switch(Named, Base):
     __tablename__ = "switches"
-    __table_args__ = (
-        _unique("switches", "uuid"),
-        _unique("switches", "name"),
-        _unique("switches", "identity"),
-        OPTIONS,
-    )
+    __table_args__ = (unique("switches", "uuid"), unique("switches", "name"), unique("switches", "identity"), OPTIONS)
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
     driver: Mapped[str] = mapped_column(sa.String(64))
@@ -97,12 +44,12 @@ class Switch(_Named, Base):
     generation: Mapped[int] = mapped_column(sa.Integer, default=0)
 
 
-class Node(_Named, Base):
+class Node(Named, Base):
     __tablename__ = "nodes"
-    __table_args__ = (_unique("nodes", "uuid"), _unique("nodes", "name"), OPTIONS)
+    __table_args__ = (unique("nodes", "uuid"), unique("nodes", "name"), OPTIONS)
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
-    project_id: Mapped[str | None] = _project()
+    project_id: Mapped[str | None] = project()
     resource_class: Mapped[str] = mapped_column(sa.String(80), default="baremetal", index=True)
     #: For reading; `node_traits` has the same for searching.
     traits: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
@@ -114,11 +61,14 @@ class Node(_Named, Base):
     obm_enabled: Mapped[bool] = mapped_column(sa.Boolean, default=True)
     #: Until then a call that was given up may still switch it.
     unsettled_until: Mapped[datetime | None] = mapped_column(Moment)
+    #: What the metadata of its aggregates say, kept here so that a node never has two of one.
+    availability_zone: Mapped[str | None] = mapped_column(Name, index=True)
+    failure_domain: Mapped[str | None] = mapped_column(Name, index=True)
 
 
 class NodeTrait(Base):
     __tablename__ = "node_traits"
-    __table_args__ = (_unique("node_traits", "node_id", "trait"), OPTIONS)
+    __table_args__ = (unique("node_traits", "node_id", "trait"), OPTIONS)
 
     node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"))
     trait: Mapped[str] = mapped_column(sa.String(255), index=True)
@@ -126,29 +76,86 @@ class NodeTrait(Base):
 
 class NodeMetadata(Base):
     __tablename__ = "node_metadata"
-    __table_args__ = (_unique("node_metadata", "node_id", "label"), OPTIONS)
+    __table_args__ = (unique("node_metadata", "node_id", "label"), OPTIONS)
 
     node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"))
     label: Mapped[str] = mapped_column(sa.String(255))
     value: Mapped[Any] = mapped_column(sa.JSON)
 
 
-class Nic(_Named, Base):
+class Aggregate(Named, Base):
+    __tablename__ = "aggregates"
+    __table_args__ = (unique("aggregates", "uuid"), unique("aggregates", "name"), OPTIONS)
+
+    description: Mapped[str] = mapped_column(sa.String(255), default="")
+
+
+class AggregateMetadata(Base):
+    __tablename__ = "aggregate_metadata"
+    __table_args__ = (
+        unique("aggregate_metadata", "aggregate_id", "label"),
+        sa.Index("ix_aggregate_metadata_label_value", "label", "value"),
+        OPTIONS,
+    )
+
+    aggregate_id: Mapped[int] = mapped_column(sa.ForeignKey("aggregates.id", ondelete="CASCADE"))
+    label: Mapped[str] = mapped_column(sa.String(255))
+    value: Mapped[str] = mapped_column(sa.String(255))
+
+
+class AggregateNode(Base):
+    __tablename__ = "aggregate_nodes"
+    __table_args__ = (unique("aggregate_nodes", "aggregate_id", "node_id"), OPTIONS)
+
+    aggregate_id: Mapped[int] = mapped_column(sa.ForeignKey("aggregates.id", ondelete="CASCADE"))
+    node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+
+
+class Console(Base):
+    __tablename__ = "consoles"
+    __table_args__ = (unique("consoles", "node_id"), OPTIONS)
+
+    node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(sa.String(16), index=True)
+    #: Since when; NULL for one that has been so since before this was written down.
+    status_at: Mapped[datetime | None] = mapped_column(Moment)
+    #: Why it is as it is, for the tenant.
+    reason: Mapped[str] = mapped_column(sa.String(1024), default="")
+    #: What tokens for its stream are signed with: with another key they are all void, and the streams end.
+    token_key: Mapped[str] = mapped_column(sa.String(64))
+    #: The conductor that has the line, where it streams, and when it was last known to live.
+    conductor: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    url: Mapped[str] = mapped_column(sa.String(1024), default="")
+    seen_at: Mapped[datetime | None] = mapped_column(Moment)
+    #: How often it was tried in vain to open it again, and when it is tried next.
+    tries: Mapped[int] = mapped_column(sa.Integer, default=0)
+    retry_at: Mapped[datetime | None] = mapped_column(Moment)
+    #: Bytes that the node has written, whether they are still kept or not.
+    written: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=now)
+
+
+class ConsolePiece(Base):
+    __tablename__ = "console_pieces"
+    __table_args__ = (sa.Index("ix_console_pieces_console", "console_id", "upto"), OPTIONS)
+
+    console_id: Mapped[int] = mapped_column(sa.ForeignKey("consoles.id", ondelete="CASCADE"))
+    #: Where in all that was written this piece ends.
+    upto: Mapped[int] = mapped_column(sa.BigInteger)
+    data: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class Nic(Named, Base):
     __tablename__ = "nics"
-    __table_args__ = (_unique("nics", "uuid"), _unique("nics", "node_id", "name"), _unique("nics", "mac"), OPTIONS)
+    __table_args__ = (unique("nics", "uuid"), unique("nics", "node_id", "name"), unique("nics", "mac"), OPTIONS)
 
     node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id"))
     mac: Mapped[str] = mapped_column(sa.String(17))
 
 
-class Port(_Named, Base):
+class Port(Named, Base):
     __tablename__ = "ports"
-    __table_args__ = (
-        _unique("ports", "uuid"),
-        _unique("ports", "switch_id", "name"),
-        _unique("ports", "nic_id"),
-        OPTIONS,
-    )
+    __table_args__ = (unique("ports", "uuid"), unique("ports", "switch_id", "name"), unique("ports", "nic_id"), OPTIONS)
 
     switch_id: Mapped[int] = mapped_column(sa.ForeignKey("switches.id"))
     nic_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nics.id"))
@@ -159,17 +166,17 @@ class Port(_Named, Base):
     in_sync: Mapped[bool | None] = mapped_column(sa.Boolean)
 
 
-class Network(_Named, Base):
+class Network(Named, Base):
     __tablename__ = "networks"
     __table_args__ = (
-        _unique("networks", "uuid"),
-        _unique("networks", "owner", "name"),
-        _unique("networks", "physical_network", "segment_id"),
+        unique("networks", "uuid"),
+        unique("networks", "owner", "name"),
+        unique("networks", "physical_network", "segment_id"),
         OPTIONS,
     )
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
-    project_id: Mapped[str | None] = _project()
+    project_id: Mapped[str | None] = project()
     #: The project's id, or "" for a network of the site: NULLs would not clash in the unique constraint.
     owner: Mapped[str] = mapped_column(ProjectId)
     public: Mapped[bool] = mapped_column(sa.Boolean, default=False)
@@ -181,18 +188,18 @@ class Network(_Named, Base):
 
 class NetworkAccess(Base):
     __tablename__ = "network_access"
-    __table_args__ = (_unique("network_access", "network_id", "project_id"), OPTIONS)
+    __table_args__ = (unique("network_access", "network_id", "project_id"), OPTIONS)
 
     network_id: Mapped[int] = mapped_column(sa.ForeignKey("networks.id", ondelete="CASCADE"))
-    project_id: Mapped[str] = _project()
+    project_id: Mapped[str] = project()
 
 
 class Attachment(Base):
     __tablename__ = "attachments"
     __table_args__ = (
-        _unique("attachments", "uuid"),
-        _unique("attachments", "nic_id", "channel"),
-        _unique("attachments", "nic_id", "network_id"),
+        unique("attachments", "uuid"),
+        unique("attachments", "nic_id", "channel"),
+        unique("attachments", "nic_id", "network_id"),
         OPTIONS,
     )
 
@@ -204,39 +211,103 @@ class Attachment(Base):
     created_at: Mapped[datetime] = mapped_column(Moment, default=now)
 
 
-class Flavor(_Named, Base):
+class Subnet(Base):
+    __tablename__ = "subnets"
+    __table_args__ = (unique("subnets", "uuid"), unique("subnets", "network_id", "cidr"), OPTIONS)
+
+    uuid: Mapped[str] = mapped_column(sa.String(36), default=uuidutils.generate_uuid)
+    network_id: Mapped[int] = mapped_column(sa.ForeignKey("networks.id", ondelete="CASCADE"))
+    cidr: Mapped[str] = mapped_column(sa.String(43))
+    gateway: Mapped[str | None] = mapped_column(sa.String(39))
+    #: Pairs of first and last address.
+    pools: Mapped[Any] = mapped_column(sa.JSON)
+    dns_servers: Mapped[list[str]] = mapped_column(sa.JSON)
+    dhcp: Mapped[bool] = mapped_column(sa.Boolean, default=True)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=now)
+
+
+class Address(Base):
+    __tablename__ = "addresses"
+    __table_args__ = (unique("addresses", "uuid"), unique("addresses", "network_id", "ip"), OPTIONS)
+
+    uuid: Mapped[str] = mapped_column(sa.String(36), default=uuidutils.generate_uuid)
+    network_id: Mapped[int] = mapped_column(sa.ForeignKey("networks.id"))
+    subnet_id: Mapped[int] = mapped_column(sa.ForeignKey("subnets.id"), index=True)
+    #: Whoever has it. It is free again as soon as the attachment is gone.
+    attachment_id: Mapped[int] = mapped_column(sa.ForeignKey("attachments.id", ondelete="CASCADE"), index=True)
+    ip: Mapped[str] = mapped_column(sa.String(39))
+    #: The address in 32 hexadecimal digits, those of IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2): ranges are in order.
+    number: Mapped[str] = mapped_column(sa.String(32), index=True)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=now)
+
+
+class Flavor(Named, Base):
     __tablename__ = "flavors"
-    __table_args__ = (_unique("flavors", "uuid"), _unique("flavors", "name"), OPTIONS)
+    __table_args__ = (unique("flavors", "uuid"), unique("flavors", "name"), OPTIONS)
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
     resource_class: Mapped[str] = mapped_column(sa.String(80))
     traits: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    #: What aggregates of the node must say.
+    aggregate_metadata: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     public: Mapped[bool] = mapped_column(sa.Boolean, default=True)
     disabled: Mapped[bool] = mapped_column(sa.Boolean, default=False)
 
 
 class FlavorAccess(Base):
     __tablename__ = "flavor_access"
-    __table_args__ = (_unique("flavor_access", "flavor_id", "project_id"), OPTIONS)
+    __table_args__ = (unique("flavor_access", "flavor_id", "project_id"), OPTIONS)
 
     flavor_id: Mapped[int] = mapped_column(sa.ForeignKey("flavors.id", ondelete="CASCADE"))
-    project_id: Mapped[str] = _project(ondelete="CASCADE")
+    project_id: Mapped[str] = project(ondelete="CASCADE")
 
 
-class Instance(_Named, Base):
+class Image(Named, Base):
+    __tablename__ = "images"
+    __table_args__ = (unique("images", "uuid"), unique("images", "owner", "name"), OPTIONS)
+
+    description: Mapped[str] = mapped_column(sa.String(255), default="")
+    #: NULL for a public one.
+    project_id: Mapped[str | None] = project()
+    #: The project's id, or "" for a public one: NULLs would not clash in the unique constraint.
+    owner: Mapped[str] = mapped_column(ProjectId)
+    kernel: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    initrd: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    disk: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    arguments: Mapped[str] = mapped_column(sa.String(1024), default="")
+    disabled: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+
+
+class ServerGroup(Named, Base):
+    __tablename__ = "server_groups"
+    __table_args__ = (unique("server_groups", "uuid"), unique("server_groups", "project_id", "name"), OPTIONS)
+
+    project_id: Mapped[str] = project()
+    policy: Mapped[str] = mapped_column(sa.String(16))
+
+
+class Instance(Named, Base):
     __tablename__ = "instances"
     __table_args__ = (
-        _unique("instances", "uuid"),
-        _unique("instances", "project_id", "name"),
-        _unique("instances", "node_id"),
+        unique("instances", "uuid"),
+        unique("instances", "project_id", "name"),
+        unique("instances", "node_id"),
         OPTIONS,
     )
 
     description: Mapped[str] = mapped_column(sa.String(255), default="")
-    project_id: Mapped[str] = _project()
+    project_id: Mapped[str] = project()
     user_id: Mapped[str] = mapped_column(sa.String(64), default="")
     flavor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("flavors.id"))
     node_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id"))
+    server_group_id: Mapped[int | None] = mapped_column(sa.ForeignKey("server_groups.id"), index=True)
+    #: What was deployed last, as a whole; and while it is rebuilt, what it is being rebuilt from.
+    image_id: Mapped[int | None] = mapped_column(sa.ForeignKey("images.id"))
+    next_image_id: Mapped[int | None] = mapped_column(sa.ForeignKey("images.id"))
+    #: The name that the keypair had.
+    keypair: Mapped[str | None] = mapped_column(sa.String(255))
+    #: The tenant's; `metadata` is SQLAlchemy's own.
+    labels: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     status: Mapped[str] = mapped_column(sa.String(16), index=True)
     #: The locks of the owner and of an administrator: who, when and why. An administrator's hides the owner's.
     owner_lock: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
@@ -245,13 +316,29 @@ class Instance(_Named, Base):
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
 
 
+class InstanceConfig(Base):
+    """What an instance is given that lists have no use for. An instance without anything has no row."""
+
+    __tablename__ = "instance_configs"
+    __table_args__ = (unique("instance_configs", "instance_id"), OPTIONS)
+
+    instance_id: Mapped[int] = mapped_column(sa.ForeignKey("instances.id", ondelete="CASCADE"))
+    public_key: Mapped[str | None] = mapped_column(sa.Text)
+    #: As base64.
+    user_data: Mapped[str | None] = mapped_column(sa.Text)
+    #: Each with `path` and, as base64, `contents`.
+    files: Mapped[list[dict[str, str]]] = mapped_column(sa.JSON, default=list)
+    password_hash: Mapped[str | None] = mapped_column(sa.String(255))
+
+
 class Operation(Base):
     __tablename__ = "operations"
     __table_args__ = (
-        _unique("operations", "uuid"),
-        _unique("operations", "pending_key"),
+        unique("operations", "uuid"),
+        unique("operations", "pending_key"),
         sa.Index("ix_operations_state_lane", "state", "lane", "id"),
         sa.Index("ix_operations_project", "project_id", "id"),
+        sa.Index("ix_operations_created_at", "created_at", "id"),
         OPTIONS,
     )
 
@@ -262,7 +349,7 @@ class Operation(Base):
     #: What it changes, while it is open, and NULL after: the database refuses a second one.
     pending_key: Mapped[str | None] = mapped_column(sa.String(64))
     parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("operations.id"), index=True)
-    request_id: Mapped[str] = mapped_column(sa.String(64), default="")
+    request_id: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     user_id: Mapped[str] = mapped_column(sa.String(64), default="")
     project_id: Mapped[str | None] = mapped_column(ProjectId)
     node: Mapped[str | None] = mapped_column(sa.String(36), index=True)

@@ -6,20 +6,20 @@ takes frozen data and returns values; it never sees a row, a request or a sessio
 is made by the conductor, and is called by one thread at a time.
 
 A third party adds a driver with one file and one entry-point line in the kind's namespace (`mogan_hil.switch`,
-`mogan_hil.obm`, `mogan_hil.allocator`), and proves it with the contract tests of :mod:`mogan_hil.drivers.testing`.
+`mogan_hil.obm`, `mogan_hil.deploy`, `mogan_hil.headnode`, `mogan_hil.allocator`, `mogan_hil.ipam`,
+`mogan_hil.network`), and proves it with the contract tests of :mod:`mogan_hil.drivers.testing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-Options = Mapping[str, Any]
+from mogan_hil.common.masking import MASK, masked
 
-#: What is shown in place of a secret; who sends it back means the secret that is there.
-MASK = "******"
+Options = Mapping[str, Any]
 
 
 class DriverError(Exception):
@@ -36,6 +36,11 @@ class DriverError(Exception):
         self.user = user
         self.operator = operator or user
         self.transient = transient
+
+    def mask(self, hidden: Collection[str]) -> None:
+        """Take these secrets out of the texts, should a library have put them there."""
+        self.user, self.operator = masked(self.user, hidden), masked(self.operator, hidden)
+        self.args = (self.operator,)
 
 
 class Unsupported(DriverError):
@@ -62,12 +67,16 @@ class Driver:
     """The base of each kind.
 
     `options_schema` is a JSON Schema (draft 2020-12) of an object with `additionalProperties: false`. Properties with
-    `writeOnly: true` are secrets: they are kept apart and masked in every answer, log and error.
-    `capabilities` tells beforehand what the driver can do, in the words of its kind.
+    `writeOnly: true` are secrets: they are kept apart and sealed, and masked in every answer, log and error.
+    Secrets are bound to the options beside them, so that nobody has them sent elsewhere: who changes another option has
+    to give the secrets again, but for `harmless_options`, which have no part in where a secret goes and who may see it.
+    `capabilities` tells beforehand what the driver can do, in the words of its kind: of the class what it can do at
+    best, of an object what it can do with its device.
     """
 
     options_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
-    capabilities: ClassVar[frozenset[str]] = frozenset()
+    capabilities: frozenset[str] = frozenset()
+    harmless_options: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def summary(cls) -> str:
@@ -75,7 +84,15 @@ class Driver:
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
 
     @classmethod
+    def capabilities_of(cls, options: Options) -> frozenset[str]:
+        """What the driver can do with a device of these options, without asking the device."""
+        return cls.capabilities
+
+    @classmethod
     def secret_options(cls) -> frozenset[str]:
         """The names of the options that are secret."""
         properties: Mapping[str, Mapping[str, Any]] = cls.options_schema.get("properties", {})
         return frozenset(name for name, schema in properties.items() if schema.get("writeOnly"))
+
+
+__all__ = ["MASK", "Driver", "DriverError", "Environment", "Options", "Unsupported"]

@@ -19,6 +19,11 @@ from typing import Any
 
 from mogan_hil.drivers.base import DriverError, Environment, Options
 
+#: Seconds between two looks whether a call is still held.
+HOLD_INTERVAL = 0.02
+#: Nanoseconds in which the clock of a file system has ticked, for sure.
+TICK = 50_000_000
+
 
 class DeviceFile:
     """The files of one pretend device.
@@ -62,13 +67,16 @@ class DeviceFile:
         finally:
             os.close(lock)
 
-    def version(self) -> tuple[int, int]:
-        """A number pair that differs after each change of the state."""
+    def version(self) -> tuple[int, int] | None:
+        """A number pair that differs after each change of the state; None while it is so new that it may not.
+
+        The number of a file that was replaced is given to another one, and clocks of file systems tick slowly.
+        """
         try:
             stat = self.path.stat()
         except FileNotFoundError:
             return 0, 0
-        return stat.st_ino, stat.st_mtime_ns
+        return (stat.st_ino, stat.st_mtime_ns) if abs(time.time_ns() - stat.st_mtime_ns) > TICK else None
 
     def faults(self) -> dict[str, Any]:
         """The faults that were set from outside."""
@@ -97,12 +105,15 @@ class FaultyDevice:
         subjects = self.fault(name, [])
         return "*" in subjects or subject in subjects
 
-    def session(self) -> None:
-        """What happens on the way to the device: the delay, and the first calls that fail.
+    def session(self, *calls: str) -> None:
+        """What happens on the way to the device: the delay, what is held, and the first calls that fail.
 
+        :param calls: what `hold` may call this one; nothing for a question
         :raises DriverError: transient, for the first `fail_transient` calls
         """
         time.sleep(self.fault("delay", 0))
+        while any(self.hits("hold", call) for call in calls):
+            time.sleep(HOLD_INTERVAL)
         limit = self.fault("fail_transient", 0)
         if limit and self.file.read().get("transient", 0) < limit:
             with self.file.change() as state:
@@ -117,6 +128,11 @@ FAULTS: Mapping[str, Any] = {
     "delay": {"type": "number", "minimum": 0, "maximum": 3600, "description": "Seconds that each call takes"},
     "fail_transient": {"type": "integer", "minimum": 0, "description": "The first so many calls fail, transiently"},
     "hang_seconds": {"type": "number", "minimum": 0, "maximum": 86400, "description": "How long a hang lasts"},
+    "hold": {
+        "type": "array",
+        "items": {"type": "string", "maxLength": 63},
+        "description": "Such changes wait until this is taken away",
+    },
     "unreadable": {"type": "boolean", "description": "The device answers no question"},
     "password": {"type": "string", "writeOnly": True, "maxLength": 255, "description": "Secret, and not used"},
 }

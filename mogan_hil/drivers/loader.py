@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import jsonschema
@@ -14,12 +14,24 @@ from oslo_log import log
 from mogan_hil.common import exception
 from mogan_hil.drivers.allocator.base import Allocator
 from mogan_hil.drivers.base import Driver
+from mogan_hil.drivers.deploy.base import DeployDriver
+from mogan_hil.drivers.headnode.base import HeadnodeDriver
+from mogan_hil.drivers.ipam.base import Ipam
+from mogan_hil.drivers.network.base import NetworkDriver
 from mogan_hil.drivers.obm.base import ObmDriver
 from mogan_hil.drivers.switch.base import SwitchDriver
 
 LOG = log.getLogger(__name__)
 
-KINDS: Mapping[str, type[Driver]] = {"switch": SwitchDriver, "obm": ObmDriver, "allocator": Allocator}
+KINDS: Mapping[str, type[Driver]] = {
+    "switch": SwitchDriver,
+    "obm": ObmDriver,
+    "deploy": DeployDriver,
+    "headnode": HeadnodeDriver,
+    "allocator": Allocator,
+    "ipam": Ipam,
+    "network": NetworkDriver,
+}
 
 
 def _failed(_manager: object, entry_point: object, error: BaseException) -> None:
@@ -71,18 +83,40 @@ class Drivers:
         """The class of an OBM driver; see :meth:`get`."""
         return cast("type[ObmDriver]", self.get("obm", name))
 
+    def deploy(self, name: str) -> type[DeployDriver]:
+        """The class of a deploy driver; see :meth:`get`."""
+        return cast("type[DeployDriver]", self.get("deploy", name))
+
+    def headnode(self, name: str) -> type[HeadnodeDriver]:
+        """The class of a headnode driver; see :meth:`get`."""
+        return cast("type[HeadnodeDriver]", self.get("headnode", name))
+
     def allocator(self, name: str) -> type[Allocator]:
         """The class of an allocator; see :meth:`get`."""
         return cast("type[Allocator]", self.get("allocator", name))
 
+    def ipam(self, name: str) -> type[Ipam]:
+        """The class of an IPAM driver; see :meth:`get`."""
+        return cast("type[Ipam]", self.get("ipam", name))
 
-def check_options(driver: type[Driver], options: Mapping[str, Any], field: str = "options") -> None:
+    def network(self, name: str) -> type[NetworkDriver]:
+        """The class of a network driver; see :meth:`get`."""
+        return cast("type[NetworkDriver]", self.get("network", name))
+
+
+def check_options(
+    driver: type[Driver], options: Mapping[str, Any], field: str = "options", kept: Collection[str] = ()
+) -> None:
     """Check options against the driver's schema. No value is repeated in the error: it may be a secret.
 
+    :param kept: secrets that were checked when they were written and cannot be read now; they count as given
     :raises exception.BadField: the first thing that is wrong
     """
-    validator = jsonschema.Draft202012Validator(driver.options_schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(options))
+    schema = dict(driver.options_schema)
+    if kept:
+        schema["properties"] = {**schema["properties"], **dict.fromkeys(kept, True)}
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors({**options, **dict.fromkeys(kept)}))
     if error is None:
         return
     where = ".".join([field, *(str(part) for part in error.absolute_path)])

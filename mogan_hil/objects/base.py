@@ -8,7 +8,7 @@ change of the fields needs a new VERSION, which a test of fingerprints enforces.
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
@@ -133,10 +133,6 @@ class Stored(base.VersionedObject):
             session.execute(sa.delete(self.MODEL).where(self.MODEL.id == self.id))
         except db_exception.DBReferenceError:
             raise (blocked or exception.InUse(kind=self.KIND.capitalize(), name=self.uuid, what="users")) from None
-
-    def primitive(self) -> Mapping[str, Any]:
-        """The fields as a plain dictionary."""
-        return {name: getattr(self, name) for name in self.fields}
 
 
 def column(rows: Sequence[Any], name: str) -> list[Any]:

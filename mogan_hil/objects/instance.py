@@ -21,6 +21,7 @@ LANES = 16
 
 
 class Instance(base.Stored):
+    VERSION = "1.2"
     MODEL = models.Instance
     KIND = "instance"
 
@@ -30,6 +31,11 @@ class Instance(base.Stored):
     user_id: str
     flavor_id: int | None
     node_id: int | None
+    server_group_id: int | None
+    image_id: int | None
+    next_image_id: int | None
+    keypair: str | None
+    labels: dict[str, Any]
     status: states.Instance
     owner_lock: dict[str, Any] | None
     admin_lock: dict[str, Any] | None
@@ -48,6 +54,11 @@ class Instance(base.Stored):
         return f"instance:{self.uuid}"
 
     @property
+    def deletion_key(self) -> str:
+        """What its deletion holds while it is open, which may be while it is still being built."""
+        return f"instance-delete:{self.uuid}"
+
+    @property
     def locked_by(self) -> Holder | None:
         """Whose lock is in force: an administrator's hides the owner's."""
         return locked_by(self)
@@ -59,7 +70,7 @@ class Instance(base.Stored):
         """
         rows = models.Instance
         column = rows.owner_lock if holder == "owner" else rows.admin_lock
-        lock = {"by": user_id, "at": models.now().isoformat(), "reason": reason}
+        lock = {"by": user_id, "at": models.told(models.now()), "reason": reason}
         alive = rows.status != states.Instance.DELETING
         return self.update(session, alive, column.is_(None), **{f"{holder}_lock": lock}) or self._alive(session)
 
@@ -86,6 +97,7 @@ class Instance(base.Stored):
         rows = models.Instance
         where = [] if overrides_lock else [rows.owner_lock.is_(None), rows.admin_lock.is_(None)]
         after = states.INSTANCE_NEXT.get((self.status, event))
+        values = {**values, **self._rebuilt(done=event == states.Event.DONE)}
         if after is not None and self.update(session, rows.status == self.status, *where, status=after, **values):
             return
         current = Instance.find(session, rows.id == self.id, lock="update")
@@ -104,7 +116,15 @@ class Instance(base.Stored):
         """
         if before not in states.INSTANCE_BACK.get(self.status, ()):
             raise ValueError(f"no instance goes back from {self.status} to {before}")
+        values = {**values, **self._rebuilt(done=False)}
         self.update(session, models.Instance.status == self.status, status=before, **values)
+
+    def _rebuilt(self, *, done: bool) -> dict[str, Any]:
+        """What leaving a rebuild makes of its image: only one that was deployed as a whole is the instance's."""
+        if self.status != states.Instance.REBUILDING:
+            return {}
+        image = self.next_image_id if done and self.next_image_id is not None else self.image_id
+        return {"image_id": image, "next_image_id": None}
 
     @staticmethod
     def locked_nodes(session: orm.Session, nodes: Collection[str]) -> set[str]:
@@ -128,6 +148,7 @@ def locked_by(row: Any) -> Holder | None:
 
 
 class Flavor(base.Stored):
+    VERSION = "1.1"
     MODEL = models.Flavor
     KIND = "flavor"
 
@@ -135,6 +156,7 @@ class Flavor(base.Stored):
     description: str
     resource_class: str
     traits: list[str]
+    aggregate_metadata: dict[str, Any]
     public: bool
     disabled: bool
     created_at: datetime

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from oslo_utils import uuidutils
 from sqlalchemy import orm
 
 from mogan_hil.common import states
 from mogan_hil.db import models
 from mogan_hil.objects import base
+from mogan_hil.objects.operation import Operation
 
 
 class Network(base.Stored):
@@ -28,6 +31,31 @@ class Network(base.Stored):
     pooled: bool
     channels: list[str]
     created_at: datetime
+
+    @property
+    def lane(self) -> str:
+        """The lane of what the network manager is told."""
+        return f"network:{self.uuid}"
+
+    def changed(self, session: orm.Session, **asked_by: Any) -> str:
+        """Write that the network manager is to be told of the network, as it will be then. Any number may wait.
+
+        :param asked_by: the values of the operation that say for whom it is
+        :returns: the lane that has work
+        """
+        uuid = uuidutils.generate_uuid()
+        Operation.create(
+            session,
+            uuid=uuid,
+            verb="network_configure",
+            lane=self.lane,
+            state=states.Operation.PENDING,
+            pending_key=f"serve:{uuid}",
+            project_id=self.project_id,
+            payload={"network": self.name, "network_uuid": self.uuid},
+            **asked_by,
+        )
+        return self.lane
 
     @staticmethod
     def used_segments(session: orm.Session, physical_network: str) -> set[str]:

@@ -3,19 +3,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exception
 from sqlalchemy import orm
 
-from mogan_hil.common import states
+from mogan_hil.common import exception, states
 from mogan_hil.db import models
 from mogan_hil.objects import base
+from mogan_hil.objects.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What a node must be to be chosen: all of it together.
+
+    :param aggregate_metadata: what aggregates of the node must say, each entry any of them
+    """
+
+    resource_class: str | None = None
+    traits: Sequence[str] = ()
+    availability_zone: str | None = None
+    aggregate_metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def payload(self) -> dict[str, Any]:
+        """As an operation keeps it."""
+        return {**asdict(self), "traits": list(self.traits)}
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Self:
+        """From what an operation kept, perhaps of an older version, and beside other things."""
+        return cls(**{name: payload[name] for name in cls.__slots__ if name in payload})
+
+    def where(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions for nodes that are so."""
+        nodes = models.Node
+        found = [*has_traits(self.traits), *has_aggregate_metadata(self.aggregate_metadata)]
+        if self.resource_class is not None:
+            found.append(nodes.resource_class == self.resource_class)
+        if self.availability_zone is not None:
+            found.append(nodes.availability_zone == self.availability_zone)
+        return found
 
 
 class Node(base.Stored):
+    VERSION = "1.1"
     MODEL = models.Node
     KIND = "node"
 
@@ -31,6 +67,8 @@ class Node(base.Stored):
     obm_secrets: dict[str, Any]
     obm_enabled: bool
     unsettled_until: datetime | None
+    availability_zone: str | None
+    failure_domain: str | None
     created_at: datetime
 
     @property
@@ -48,39 +86,68 @@ class Node(base.Stored):
         """What an operation through the node's controller holds while it is open."""
         return f"obm:{self.uuid}"
 
+    @property
+    def deploy_lane(self) -> str:
+        """The lane of what the node is offered to boot; also what an operation on that holds while it is open."""
+        return f"deploy:{self.uuid}"
+
+    @property
+    def console_key(self) -> str:
+        """What an operation that opens the node's console holds while it is open.
+
+        It hinders nothing else: a console that is not wanted any more when it is opened is closed again.
+        """
+        return f"console:{self.uuid}"
+
     def claim(self, session: orm.Session, project_id: str) -> bool:
-        """Give the node to a project if nobody has it and it is fit to be given."""
-        return self.update(session, *claimable(), project_id=project_id)
+        """Give the node to a project if nobody has it and it is fit to be given. An administrator's console ends."""
+        given = self.update(session, *claimable(), project_id=project_id)
+        if given:
+            Console.forget(session, self.id)
+        return given
 
     def keys(self, session: orm.Session) -> list[str]:
         """What operations on the node, whatever they change, hold while they are open."""
         nics = session.scalars(sa.select(models.Nic.id).where(models.Nic.node_id == self.id))
-        return [self.obm_key, *(f"nic:{nic}" for nic in nics)]
+        return [self.obm_key, self.deploy_lane, *(f"nic:{nic}" for nic in nics)]
 
-    def release(self, session: orm.Session, project_id: str) -> bool:
-        """Take the node back if this project has it."""
-        return self.update(session, models.Node.project_id == project_id, project_id=None)
+    def release(self, session: orm.Session, project_id: str, to: str | None = None) -> bool:
+        """Take the node from a project if this one has it, and end its console.
+
+        :param to: the project that has it next; None where it is free
+        """
+        taken = self.update(session, models.Node.project_id == project_id, project_id=to)
+        if taken:
+            Console.forget(session, self.id)
+        return taken
 
     @classmethod
     def choose(
         cls,
         session: orm.Session,
         count: int,
-        resource_class: str | None,
-        traits: Collection[str],
+        criteria: Criteria,
         exclude: Collection[int] = (),
+        *where: sa.ColumnElement[bool],
+        least: int = 0,
     ) -> list[Node]:
         """Free nodes that fit, locked until the end of the transaction; those that another transaction holds are passed
         over, so that many claims at once do not wait for each other.
 
+        :param least: so many are needed. If there are, but others hold them who may yet leave them, the transaction is
+            to be tried again, as after a deadlock.
         :returns: as many as there are, `count` at the most
+        :raises exception.NotEnoughNodes: others held them for too long
         """
         nodes = models.Node
-        query = sa.select(nodes).where(*claimable(), nodes.id.not_in(exclude), *has_traits(traits))
-        if resource_class is not None:
-            query = query.where(nodes.resource_class == resource_class)
-        query = query.order_by(nodes.id).limit(count).with_for_update(skip_locked=True)
-        return [cls.from_row(row) for row in session.scalars(query)]
+        fit = (*claimable(), nodes.id.not_in(exclude), *criteria.where(), *where)
+        query = sa.select(nodes).where(*fit).order_by(nodes.id).limit(count).with_for_update(skip_locked=True)
+        found = [cls.from_row(row) for row in session.scalars(query)]
+        if len(found) < least:
+            free = session.scalar(sa.select(sa.func.count()).select_from(nodes).where(*fit))
+            if free is not None and free >= least:
+                raise db_exception.RetryRequest(exception.NotEnoughNodes(wanted=least, found=len(found)))
+        return found
 
     def set_traits(self, session: orm.Session, traits: Iterable[str]) -> None:
         """Replace the traits."""
@@ -96,6 +163,20 @@ def has_traits(traits: Collection[str]) -> list[sa.ColumnElement[bool]]:
     return [
         sa.exists().where(models.NodeTrait.node_id == models.Node.id, models.NodeTrait.trait == trait)
         for trait in traits
+    ]
+
+
+def has_aggregate_metadata(wanted: Mapping[str, str]) -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes of whose aggregates some say this, and some that."""
+    members, entries = models.AggregateNode, models.AggregateMetadata
+    return [
+        sa.exists().where(
+            members.node_id == models.Node.id,
+            entries.aggregate_id == members.aggregate_id,
+            entries.label == label,
+            entries.value == value,
+        )
+        for label, value in wanted.items()
     ]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from mogan_hil.common import states
+from mogan_hil.common import metrics, states
 from mogan_hil.db import models
+from mogan_hil.db.api import when_committed
 from mogan_hil.objects import base
 
 #: Longer texts are cut: the column for the tenant is short.
@@ -83,6 +84,21 @@ class Operation(base.Stored):
         )
         return list(session.scalars(query))
 
+    @classmethod
+    def latest(cls, session: orm.Session, lane: str) -> Operation | None:
+        """The latest operation of a lane, open or not; None if there is none."""
+        rows = models.Operation
+        # The index has the state in front of the lane.
+        ids = sa.select(sa.func.max(rows.id)).where(rows.state.in_(list(states.Operation)), rows.lane == lane)
+        found = cls.find(session, rows.id.in_(ids.group_by(rows.state)))
+        return found[-1] if found else None
+
+    @staticmethod
+    def failed_lanes(session: orm.Session, verb: str) -> set[str]:
+        """The lanes on which an operation of this sort ever ended in error."""
+        rows = models.Operation
+        return set(session.scalars(sa.select(rows.lane).where(rows.state == states.Operation.ERROR, rows.verb == verb)))
+
     @staticmethod
     def begin(session: orm.Session, operations: Sequence[Operation], conductor: str) -> None:
         """Mark operations as running here, and count the attempt."""
@@ -118,16 +134,8 @@ class Operation(base.Stored):
 
         :returns: False if another conductor has taken it over meanwhile: nothing may be written then
         """
-        return self.update(
-            session,
-            *self._mine(),
-            state=states.Operation.DONE,
-            pending_key=None,
-            verified=verified,
-            result=result,
-            error=None,
-            error_detail=None,
-            finished_at=models.now(),
+        return self._end(
+            session, states.Operation.DONE, verified=verified, result=result, error=None, error_detail=None
         )
 
     def fail(self, session: orm.Session, error: str, detail: str) -> bool:
@@ -137,16 +145,19 @@ class Operation(base.Stored):
         :param detail: for the operator
         :returns: see :meth:`finish`
         """
-        return self.update(
+        return self._end(
             session,
-            *self._mine(),
-            state=states.Operation.ERROR,
-            pending_key=None,
+            states.Operation.ERROR,
             verified=False,
             error=error[:ERROR_LENGTH],
             error_detail=detail[:DETAIL_LENGTH],
-            finished_at=models.now(),
         )
+
+    def _end(self, session: orm.Session, state: states.Operation, **values: Any) -> bool:
+        ended = self.update(session, *self._mine(), state=state, pending_key=None, finished_at=models.now(), **values)
+        if ended:
+            when_committed(session, metrics.OPERATIONS.labels(self.verb, str(state)).inc)
+        return ended
 
     def wait(self, session: orm.Session, seconds: float) -> bool:
         """Look again later. It is not a failed attempt, and is not counted.
@@ -167,6 +178,13 @@ class Operation(base.Stored):
         :returns: see :meth:`finish`
         """
         return self.update(session, *self._mine(), error=error[:ERROR_LENGTH], error_detail=detail[:DETAIL_LENGTH])
+
+    def progress(self, session: orm.Session, result: dict[str, Any] | None) -> bool:
+        """Keep how far it has come, before the next step is taken.
+
+        :returns: see :meth:`finish`; the step must not be taken then
+        """
+        return self.update(session, *self._mine(), result=result)
 
     def postpone(self, session: orm.Session, seconds: float, error: str, detail: str) -> bool:
         """Try again later; the reason stands in the journal meanwhile.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,6 +26,18 @@ class Grant(NamedTuple):
     role: str
 
 
+class Account(NamedTuple):
+    """A user as whoever logs in: all of it from one statement, which each request makes.
+
+    :ivar grants: by the names of the projects
+    """
+
+    uuid: str
+    name: str
+    password_hash: str
+    grants: Sequence[Grant]
+
+
 class User(base.Stored):
     MODEL = models.User
     KIND = "user"
@@ -32,6 +45,23 @@ class User(base.Stored):
     name: str
     password_hash: str
     created_at: datetime
+
+    @staticmethod
+    def account(session: orm.Session, name: str) -> Account | None:
+        """The user of a name with its roles, None if there is none."""
+        users, roles, projects = models.User, models.RoleAssignment, models.Project
+        query = (
+            sa.select(users.id, projects.uuid, projects.name, roles.role, users.uuid, users.name, users.password_hash)
+            .outerjoin(roles, roles.user_id == users.id)
+            .outerjoin(projects, projects.uuid == roles.project_id)
+            .where(users.name == name)
+            .order_by(projects.name)
+        )
+        # MariaDB takes names for the same that differ in spaces at their end.
+        rows = [row for row in session.execute(query) if row[5] == name]
+        if not rows:
+            return None
+        return Account(*rows[0][4:], [Grant(*row[:4]) for row in rows if row[1] is not None])
 
 
 class RoleAssignment(base.Stored):

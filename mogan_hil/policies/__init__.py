@@ -6,11 +6,18 @@ from __future__ import annotations
 from oslo_policy import policy
 
 from mogan_hil.policies import (
+    address,
+    aggregate,
     attachment,
     base,
+    console,
     driver,
     flavor,
+    headnode,
+    hnic,
+    image,
     instance,
+    keypair,
     network,
     nic,
     node,
@@ -18,11 +25,38 @@ from mogan_hil.policies import (
     operation,
     port,
     project,
+    quota,
+    server_group,
+    subnet,
     switch,
     user,
 )
 
-NOUNS = (attachment, driver, flavor, instance, network, nic, node, obm, operation, port, project, switch, user)
+NOUNS = (
+    address,
+    aggregate,
+    attachment,
+    console,
+    driver,
+    flavor,
+    headnode,
+    hnic,
+    image,
+    instance,
+    keypair,
+    network,
+    nic,
+    node,
+    obm,
+    operation,
+    port,
+    project,
+    quota,
+    subnet,
+    server_group,
+    switch,
+    user,
+)
 
 
 def list_rules() -> list[policy.RuleDefault]:

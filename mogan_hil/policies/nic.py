@@ -8,6 +8,7 @@ from mogan_hil.policies import base
 CREATE = "nic:create"
 LIST = "nic:list"
 GET = "nic:get"
+GET_FREE = "nic:get_free"
 GET_CABLING = "nic:get_cabling"
 DELETE = "nic:delete"
 
@@ -16,11 +17,19 @@ RULES = [
     base.rule(
         LIST,
         base.PROJECT_READER,
-        "List the NICs of a node, also as a part of the node.",
+        "List the NICs of a node of a project, also as a part of the node.",
         ("GET", "/v1/nodes/{node}"),
         ("GET", "/v1/nodes/{node}/nics"),
     ),
-    base.rule(GET, base.PROJECT_READER, "Show a NIC.", ("GET", "/v1/nodes/{node}/nics/{nic}")),
+    base.rule(GET, base.PROJECT_READER, "Show a NIC of a node of a project.", ("GET", "/v1/nodes/{node}/nics/{nic}")),
+    base.rule(
+        GET_FREE,
+        base.ANYBODY,
+        "List and show the NICs of a node that belongs to no project, without their cabling.",
+        ("GET", "/v1/nodes/{node}"),
+        ("GET", "/v1/nodes/{node}/nics"),
+        ("GET", "/v1/nodes/{node}/nics/{nic}"),
+    ),
     base.rule(
         GET_CABLING,
         base.SITE_READER,

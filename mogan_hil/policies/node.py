@@ -15,6 +15,7 @@ DELETE = "node:delete"
 CLAIM = "node:claim"
 RELEASE = "node:release"
 GET_METADATA = "node:get_metadata"
+GET_FREE_METADATA = "node:get_free_metadata"
 SET_METADATA = "node:set_metadata"
 DELETE_METADATA = "node:delete_metadata"
 
@@ -49,7 +50,16 @@ RULES = [
     base.rule(
         GET_METADATA,
         base.PROJECT_READER,
-        "Read the labels of a node.",
+        "Read the labels of a node of a project.",
+        ("GET", "/v1/nodes/{node}"),
+        ("GET", "/v1/nodes/{node}/metadata"),
+        ("GET", "/v1/nodes/{node}/metadata/{label}"),
+    ),
+    base.rule(
+        GET_FREE_METADATA,
+        base.ANYBODY,
+        "Read the labels of a node that belongs to no project: by them one is chosen.",
+        ("GET", "/v1/nodes/{node}"),
         ("GET", "/v1/nodes/{node}/metadata"),
         ("GET", "/v1/nodes/{node}/metadata/{label}"),
     ),

@@ -21,6 +21,9 @@ RULES = [
         SET_BOOT_DEVICE, base.PROJECT_MEMBER, "Set what a node boots from.", ("PUT", "/v1/nodes/{node}/boot_device")
     ),
     base.rule(
-        ENABLE, base.PROJECT_MEMBER, "Allow or forbid power and boot device of a node.", ("PUT", "/v1/nodes/{node}/obm")
+        ENABLE,
+        base.PROJECT_MEMBER,
+        "Allow or forbid power, boot device and console of a node.",
+        ("PUT", "/v1/nodes/{node}/obm"),
     ),
 ]

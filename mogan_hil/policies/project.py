@@ -11,6 +11,7 @@ GET = "project:get"
 DELETE = "project:delete"
 LIST_NODES = "project:list_nodes"
 LIST_NETWORKS = "project:list_networks"
+LIST_HEADNODES = "project:list_headnodes"
 
 RULES = [
     base.rule(CREATE, base.ADMIN, "Create a project (auth local).", ("PUT", "/v1/projects/{project}")),
@@ -23,5 +24,11 @@ RULES = [
         base.PROJECT_READER,
         "List the networks that a project owns or was given access to.",
         ("GET", "/v1/projects/{project}/networks"),
+    ),
+    base.rule(
+        LIST_HEADNODES,
+        base.PROJECT_READER,
+        "List the headnodes of a project.",
+        ("GET", "/v1/projects/{project}/headnodes"),
     ),
 ]

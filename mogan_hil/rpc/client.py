@@ -5,6 +5,8 @@ Version history:
 
 * 1.0 - wake, observe
 * 1.1 - ask
+
+Each call says since when conductors know it, so that those of an older version still do what they know.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ import oslo_messaging
 from oslo_log import log
 
 from mogan_hil.common import exception
+from mogan_hil.common.turns import Turns
 
 LOG = log.getLogger(__name__)
 
 TOPIC = "mogan_hil.conductor"
 VERSION = "1.1"
+
+#: Since which version each is known.
+SINCE: Mapping[str, str] = {"wake": "1.0", "observe": "1.0", "ask": "1.1"}
 
 
 class Client(Protocol):
@@ -52,17 +58,19 @@ class Client(Protocol):
 class RemoteClient:
     """Conductors in other processes, over oslo.messaging.
 
-    Casts are sent by a thread of their own: a broker that is down makes no request wait.
+    Casts are sent by a thread of their own: a broker that is down makes no request wait. Of what many requests ask at
+    once each thing is asked once: conductors have few threads for questions, and devices few sessions.
 
     :param transport: an RPC transport
     """
 
     def __init__(self, transport: oslo_messaging.RPCTransport) -> None:
-        target = oslo_messaging.Target(topic=TOPIC, version=VERSION)
+        target = oslo_messaging.Target(topic=TOPIC)
         self._client = oslo_messaging.get_rpc_client(transport, target)
         self._lanes: queue.Queue[str] = queue.Queue(maxsize=10000)
         self._sender: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._turns: Turns[tuple[str, ...], Mapping[str, Any]] = Turns()
 
     def wake(self, lane: str) -> None:
         """See :meth:`Client.wake`."""
@@ -79,7 +87,7 @@ class RemoteClient:
         while True:
             lane = self._lanes.get()
             try:
-                self._client.prepare(retry=1).cast({}, "wake", lane=lane)
+                self._client.prepare(version=SINCE["wake"], retry=1).cast({}, "wake", lane=lane)
             except Exception as error:  # whatever happens to a wake-up, the next one must be sent
                 LOG.warning("A wake-up for %(lane)s was not sent: %(error)s", {"lane": lane, "error": error})
 
@@ -92,10 +100,14 @@ class RemoteClient:
         return self._call("ask", timeout, node=node, question=question)
 
     def _call(self, method: str, timeout: float, **arguments: str) -> Mapping[str, Any]:
-        client = self._client.prepare(timeout=timeout, retry=1)
+        def call(left: float) -> Mapping[str, Any]:
+            client = self._client.prepare(version=SINCE[method], timeout=left, retry=1)
+            answer: Mapping[str, Any] = client.call({}, method, timeout=left, **arguments)
+            return answer
+
         try:
-            answer: dict[str, Any] = client.call({}, method, timeout=timeout, **arguments)
-        except (oslo_messaging.MessagingException, oslo_messaging.RemoteError) as error:
+            answer = self._turns.ask((method, *arguments.values()), call, timeout)
+        except (oslo_messaging.MessagingException, oslo_messaging.RemoteError, TimeoutError) as error:
             LOG.warning("A call of %(method)s was not answered: %(error)s", {"method": method, "error": error})
             raise exception.DeviceUnavailable(reason="No conductor answered in time.") from None
         if "unavailable" in answer:

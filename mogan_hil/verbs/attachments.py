@@ -10,31 +10,34 @@ from sqlalchemy import orm
 
 from mogan_hil.common import channels, exception, states
 from mogan_hil.db import models
-from mogan_hil.drivers.switch.base import TAGGED_ONLY
+from mogan_hil.drivers.switch.base import TAGGED, TAGGED_ONLY
 from mogan_hil.objects.network import Attachment, Network, usable_by
 from mogan_hil.objects.node import Nic, Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.port import Port
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import attachment as rules
-from mogan_hil.verbs import locks
+from mogan_hil.verbs import addresses, locks
 from mogan_hil.verbs.base import Call, journal, visible_node, writes
 from mogan_hil.verbs.networks import find_network
 from mogan_hil.verbs.nics import Attached, nics_of
 
 
 @writes
-def create(call: Call, node: str, nic: str, network: str, channel: str | None) -> Operation:
+def create(call: Call, node: str, nic: str, network: str, channel: str | None, wanted: Sequence[str] = ()) -> Operation:
     """Attach a NIC to a network.
 
     :param channel: one of the network's channels; its default if None
+    :param wanted: addresses of the network's subnets, one of each IP version at the most
     :raises exception.NotFound: there is no such node, NIC or network, or the caller may not see it
     :raises exception.NodeFree: the node belongs to no project
-    :raises exception.BadField: the network has no such channel
+    :raises exception.BadField: the network has no such channel, or no such addresses
     :raises exception.NotCabled: the NIC is not cabled
     :raises exception.ProjectMismatch: the node's project may not use the network
     :raises exception.WrongPhysicalNetwork: the network cannot reach the NIC's switch
     :raises exception.ChannelTaken: the channel is taken, or the network is attached already
+    :raises exception.AddressTaken: an address that is asked for is another NIC's
+    :raises exception.NoAddress: the network has subnets, and no free address
     :raises exception.Busy: an operation on the NIC is not finished
     """
     with call.writer() as session:
@@ -42,7 +45,7 @@ def create(call: Call, node: str, nic: str, network: str, channel: str | None) -
         call.check(rules.CREATE, machine.project_id)
         locks.check_node(session, call, machine)
         card = Nic.get(session, nic, models.Nic.node_id == machine.id)
-        operation = attach(session, call, machine, card, network, channel)
+        operation = attach(session, call, machine, card, network, channel, wanted=wanted)
     call.services.client.wake(operation.lane)
     return operation
 
@@ -55,8 +58,30 @@ def attach(
     network: str,
     channel: str | None,
     parent_id: int | None = None,
+    wanted: Sequence[str] = (),
 ) -> Operation:
     """Write the intent and its operation. The node is locked by the caller, who has also been authorized.
+
+    :raises: see :func:`create`
+    """
+    port, switch, target, channel = write(
+        session, call, node, nic, network, channel, states.Attachment.ATTACHING, wanted=wanted
+    )
+    return _journal(session, call, "attach", node, nic, port, switch, target, channel, parent_id)
+
+
+def write(
+    session: orm.Session,
+    call: Call,
+    node: Node,
+    nic: Nic,
+    network: str,
+    channel: str | None,
+    status: states.Attachment,
+    *,
+    wanted: Sequence[str] = (),
+) -> tuple[Port, Switch, Network, str]:
+    """Check that a NIC may have a network, and write that it has it. The node is locked by the caller.
 
     :raises: see :func:`create`
     """
@@ -74,15 +99,16 @@ def attach(
             network=target.name, wanted=target.physical_network, nic=nic.name, actual=switch.physical_network
         )
     _check_native(session, call, switch, nic, adding=channel)
-    Attachment.create(
+    attachment = Attachment.create(
         session,
         exception.ChannelTaken(nic=nic.name, channel=channel),
         nic_id=nic.id,
         network_id=target.id,
         channel=channel,
-        status=states.Attachment.ATTACHING,
+        status=status,
     )
-    return _journal(session, call, "attach", node, nic, port, switch, target, channel, parent_id)
+    addresses.give(session, call, target, attachment, wanted)
+    return port, switch, target, channel
 
 
 def _cabled(session: orm.Session, nic: Nic) -> tuple[Port, Switch]:
@@ -109,8 +135,13 @@ def _usable(session: orm.Session, call: Call, node: Node, ident: str) -> Network
 def _check_native(
     session: orm.Session, call: Call, switch: Switch, nic: Nic, *, adding: str = "", removing: str = ""
 ) -> None:
-    """Some switches cannot carry tagged networks on a port without a native one."""
-    if TAGGED_ONLY in call.services.drivers.switch(switch.driver).capabilities:
+    """Some switches cannot carry tagged networks at all, or not on a port without a native one."""
+    capabilities = call.services.drivers.switch(switch.driver).capabilities_of(switch.options)
+    if adding not in ("", channels.NATIVE) and TAGGED not in capabilities:
+        raise exception.Conflict(
+            reason=f"The switch of NIC {nic.name!r} cannot carry tagged networks: attach one on vlan/native."
+        )
+    if TAGGED_ONLY in capabilities:
         return
     found = {item.channel for item in Attachment.find(session, models.Attachment.nic_id == nic.id)}
     found = (found | {adding}) - {removing, ""}

@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from oslo_config import cfg
-from oslo_db import api as db_retry
 from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
+from mogan_hil.common.sealing import Sealer
 from mogan_hil.context import RequestContext
 from mogan_hil.db import models
-from mogan_hil.db.api import Database
+from mogan_hil.db.api import Database, again
 from mogan_hil.drivers.allocator.base import Allocator
+from mogan_hil.drivers.ipam.base import Ipam
 from mogan_hil.drivers.loader import Drivers
 from mogan_hil.objects import node as node_objects
 from mogan_hil.objects import project as project_objects
 from mogan_hil.objects.base import Lock
 from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.release import Releases
 from mogan_hil.policies import base as base_rules
 from mogan_hil.policy import Policy
 from mogan_hil.rpc.client import Client
@@ -50,6 +52,8 @@ Project = project_objects.Project
 class Services:
     """What a process has, made once at its start.
 
+    :param releases: where nodes go that are given back
+    :param sealer: seals secrets, which conductors alone can open
     :param projects: Keystone's, None where projects are made here
     """
 
@@ -58,7 +62,10 @@ class Services:
     policy: Policy
     drivers: Drivers
     allocator: Allocator
+    ipam: Ipam
     client: Client
+    sealer: Sealer
+    releases: Releases
     projects: Projects | None = None
 
 
@@ -110,12 +117,6 @@ class Call:
             yield session
 
 
-#: Runs a verb again when the database gave up its transaction for another's. A verb tells nobody before it commits.
-_again = db_retry.wrap_db_retry(
-    max_retries=20, retry_interval=0.02, inc_retry_interval=True, max_retry_interval=0.5, retry_on_deadlock=True
-)
-
-
 class _UnknownProject(Exception):
     """A project of Keystone's that is named here for the first time."""
 
@@ -125,14 +126,17 @@ class _UnknownProject(Exception):
 
 
 def writes(verb: Callable[P, R]) -> Callable[P, R]:
-    """Mark a verb that writes: it is run again after a deadlock, and after a project was looked up in Keystone."""
-    again: Callable[P, R] = _again(verb)
+    """Mark a verb that writes: it is run again after a deadlock, and after a project was looked up in Keystone.
+
+    A verb tells nobody before it commits, and leaves its arguments as they are.
+    """
+    tried: Callable[P, R] = again(verb)
 
     @functools.wraps(verb)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         while True:
             try:
-                return again(*args, **kwargs)
+                return tried(*args, **kwargs)
             except _UnknownProject as unknown:  # here, where no transaction waits for Keystone
                 _look_up(unknown.call, unknown.ident)
 

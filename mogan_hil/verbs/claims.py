@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception
 from mogan_hil.db import models
-from mogan_hil.objects.node import Nic, Node
+from mogan_hil.objects.node import Criteria, Nic, Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import node as rules
+from mogan_hil.verbs import quotas
+from mogan_hil.verbs.aggregates import check_zone
 from mogan_hil.verbs.attachments import attach
 from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, visible_node, writes
 
@@ -29,12 +32,14 @@ MAX_WIRES = 4096
 class Wire:
     """A network for every claimed node.
 
+    :param addresses: those that the NIC is to have, for one node alone
     :param nic: the NIC's name; None takes the first cabled one that no other wire has
     """
 
     network: str
     nic: str | None = None
     channel: str | None = None
+    addresses: Sequence[str] = ()
 
 
 @writes
@@ -43,8 +48,7 @@ def create(
     *,
     count: int | None,
     nodes: Collection[str],
-    resource_class: str | None,
-    traits: Collection[str],
+    criteria: Criteria,
     project: str | None,
     wires: Sequence[Wire],
 ) -> tuple[Sequence[Node], Operation | None]:
@@ -52,9 +56,11 @@ def create(
 
     :param count: how many of those that fit; None where the nodes are named
     :param nodes: which ones
+    :param criteria: what those that are chosen must be
     :returns: the nodes, and the operation that wires them, None where nothing is to be wired. When one NIC cannot be
         wired that operation takes every network off again, gives the nodes back and ends in error.
     :raises exception.BadField: neither count nor nodes, or both; one NIC named by two wires; too many wires
+    :raises exception.QuotaExceeded: the project may not have so many
     :raises exception.NotEnoughNodes: fewer fit
     :raises exception.NodeClaimed: one that is named is another's
     :raises: what attaching a network raises
@@ -65,7 +71,12 @@ def create(
     with call.writer() as session:
         owner = resolve_project(session, call, project)
         call.check(rules.CLAIM, owner)
-        found = _named(session, call, nodes) if nodes else _chosen(session, count or 1, resource_class, traits)
+        if criteria.availability_zone is not None:
+            check_zone(session, criteria.availability_zone)
+        named = _named(session, call, nodes) if nodes else []
+        wanted = len(named) or count or 1
+        quotas.room(session, call, owner, wanted, wanted, "nodes")
+        found = named or _chosen(session, wanted, criteria)
         for node in found:
             if not node.claim(session, owner):
                 raise not_claimed(session, node)
@@ -80,9 +91,33 @@ def _check_question(count: int | None, nodes: Collection[str], wires: Sequence[W
         raise exception.BadField(field="count", reason="give either a count or the nodes")
     if (count or len(nodes)) * len(wires) > MAX_WIRES:
         raise exception.BadField(field="networks", reason=f"nodes times networks must not be more than {MAX_WIRES}")
-    named = [wire.nic for wire in wires if wire.nic is not None]
-    if len(set(named)) != len(named):
-        raise exception.BadField(field="networks", reason="a NIC can be wired to one network in one claim")
+    if (count or len(nodes)) > 1:
+        check_common(wires)
+    check_wires(wires)
+
+
+def check_wires(wires: Sequence[Wire]) -> None:
+    """Check wires of one node.
+
+    :raises exception.BadField: two name one NIC
+    """
+    named = Counter(wire.nic for wire in wires if wire.nic is not None)
+    if twice := sorted(name for name, count in named.items() if count > 1):
+        raise _named_twice(twice[0])
+
+
+def _named_twice(nic: str) -> exception.BadField:
+    reason = f"NIC {nic!r} is named twice: each can be wired to one network here, and to more later"
+    return exception.BadField(field="networks", reason=reason)
+
+
+def check_common(wires: Sequence[Wire]) -> None:
+    """Check wires that are for several nodes.
+
+    :raises exception.BadField: one has addresses
+    """
+    if any(wire.addresses for wire in wires):
+        raise exception.BadField(field="networks", reason="an address is one NIC's: several nodes cannot have it")
 
 
 def _named(session: orm.Session, call: Call, nodes: Collection[str]) -> list[Node]:
@@ -93,8 +128,8 @@ def _named(session: orm.Session, call: Call, nodes: Collection[str]) -> list[Nod
     return found
 
 
-def _chosen(session: orm.Session, count: int, resource_class: str | None, traits: Collection[str]) -> list[Node]:
-    found = Node.choose(session, count, resource_class, traits)
+def _chosen(session: orm.Session, count: int, criteria: Criteria) -> list[Node]:
+    found = Node.choose(session, count, criteria, least=count)
     if len(found) < count:
         raise exception.NotEnoughNodes(wanted=count, found=len(found))
     return found
@@ -129,14 +164,17 @@ def in_order(wires: Sequence[Wire]) -> list[Wire]:
 def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire], parent_id: int) -> set[str]:
     """Attach networks to a node on behalf of an operation. Returns the lanes that have work now.
 
+    :raises exception.BadField: one NIC is named twice, by its name and its uuid
     :raises: what :func:`.attachments.attach` raises
     """
     taken: set[int] = set()
     lanes = set()
     for wire in in_order(wires):
         nic = _nic_for(session, node, wire, taken)
+        if nic.id in taken:
+            raise _named_twice(nic.name)
         taken.add(nic.id)
-        lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent_id).lane)
+        lanes.add(attach(session, call, node, nic, wire.network, wire.channel, parent_id, wire.addresses).lane)
     return lanes
 
 

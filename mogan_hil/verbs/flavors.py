@@ -50,7 +50,7 @@ def _access(session: orm.Session, ids: Collection[int]) -> dict[int, list[str]]:
 def create(call: Call, name: str, resource_class: str, **values: Any) -> FlavorView:
     """Create a flavor.
 
-    :param values: description, traits, public, disabled
+    :param values: description, traits, aggregate_metadata, public, disabled
     :raises exception.Duplicate: the name is taken
     """
     call.check(rules.CREATE)

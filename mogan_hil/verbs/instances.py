@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instances: show, change, switch, rebuild, delete; the lock; adopt and release. :mod:`.builds` creates them."""
+"""Instances: show, change, switch, rebuild, delete; the lock. They come from :mod:`.builds` and :mod:`.adoptions`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from mogan_hil.common import exception, states
+from mogan_hil.common import configs, exception, states
 from mogan_hil.db import models
 from mogan_hil.drivers.obm.base import BOOT_DEVICE, SOFT_OFF
 from mogan_hil.objects import instance as instance_objects
+from mogan_hil.objects.address import Given, given_to, has_ip
 from mogan_hil.objects.base import Lock
+from mogan_hil.objects.console import Console
+from mogan_hil.objects.image import Image
 from mogan_hil.objects.instance import Flavor, Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
 from mogan_hil.verbs import attachments, locks, obm
-from mogan_hil.verbs.base import Call, journal, visible_node, writes
+from mogan_hil.verbs.base import Call, journal, writes
+from mogan_hil.verbs.images import usable_image
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
 
@@ -37,23 +41,29 @@ POWER_EVENTS: Mapping[str, states.Event] = {
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """An instance, its flavor and its node."""
+    """An instance, its flavor, its node, its server group and its image."""
 
     instance: models.Instance
     flavor: models.Flavor | None
     node: models.Node | None
+    group: models.ServerGroup | None
+    image: models.Image | None
+    addresses: Sequence[Given] = ()
 
 
 def _query() -> Any:
     return (
-        sa.select(models.Instance, models.Flavor, models.Node)
+        sa.select(models.Instance, models.Flavor, models.Node, models.ServerGroup, models.Image)
         .outerjoin(models.Flavor, models.Flavor.id == models.Instance.flavor_id)
         .outerjoin(models.Node, models.Node.id == models.Instance.node_id)
+        .outerjoin(models.ServerGroup, models.ServerGroup.id == models.Instance.server_group_id)
+        .outerjoin(models.Image, models.Image.id == models.Instance.image_id)
         .execution_options(populate_existing=True)
     )
 
 
-def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+def seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+    """The conditions for instances that the caller may see."""
     return [] if call.sees_all else [models.Instance.project_id == (call.project_id or "")]
 
 
@@ -63,7 +73,7 @@ def visible_instance(session: orm.Session, call: Call, ident: str, lock: Lock = 
     :raises exception.NotFound: there is none, or it is another project's
     :raises exception.NameAmbiguous: several projects have one of this name
     """
-    return Instance.get(session, ident, *_seen_by(call), lock=lock)
+    return Instance.get(session, ident, *seen_by(call), lock=lock)
 
 
 def begin(
@@ -86,7 +96,7 @@ def begin(
         call,
         verb,
         instance.lane,
-        pending_key=instance.pending_key,
+        pending_key=instance.deletion_key if verb == "instance_delete" else instance.pending_key,
         project_id=instance.project_id,
         node=node,
         busy=exception.Busy(kind="instance", name=instance.name),
@@ -103,29 +113,45 @@ def list_(
     status: str | None = None,
     project: str | None = None,
     flavor: str | None = None,
+    image: str | None = None,
     node: str | None = None,
     locked: bool | None = None,
+    availability_zone: str | None = None,
+    ip: str | None = None,
 ) -> Sequence[InstanceView]:
     """A page of the instances of the caller's project, or of all for an administrator.
 
     :param project: only those of this project
     :param locked: only those that somebody has locked, or only those that nobody has
+    :param ip: only those with this address, or with one of this range
     """
     call.check(rules.LIST)
     rows = models.Instance
-    query = _query().where(*_seen_by(call))
-    for column, value in ((rows.name, name), (rows.status, status), (rows.project_id, project)):
+    query = _query().where(*seen_by(call))
+    zone = (models.Node.availability_zone, availability_zone)
+    for column, value in ((rows.name, name), (rows.status, status), (rows.project_id, project), zone):
         if value is not None:
             query = query.where(column == value)
     if flavor is not None:
         query = query.where(Flavor.identified(flavor))
+    if image is not None:
+        query = query.where(Image.identified(image))
     if node is not None:
         query = query.where(Node.identified(node))
     if locked is not None:
         either = sa.or_(rows.owner_lock.is_not(None), rows.admin_lock.is_not(None))
         query = query.where(either if locked else sa.not_(either))
+    if ip is not None:
+        query = query.where(rows.node_id.in_(_nodes_with(ip)))
     with call.reader() as session:
-        return [InstanceView(*row) for row in paged(session, query, rows, page)]
+        found = paged(session, query, rows, page)
+        given = given_to(session, models.Nic.node_id, [row[0].node_id for row in found if row[0].node_id is not None])
+        return [InstanceView(row[0], row[1], row[2], row[3], row[4], given.get(row[0].node_id, ())) for row in found]
+
+
+def _nodes_with(ip: str) -> Any:
+    query = sa.select(models.Nic.node_id).join(models.Attachment, models.Attachment.nic_id == models.Nic.id)
+    return query.join(models.Address, models.Address.attachment_id == models.Attachment.id).where(*has_ip(ip))
 
 
 def get(call: Call, ident: str) -> InstanceView:
@@ -134,44 +160,54 @@ def get(call: Call, ident: str) -> InstanceView:
     :raises exception.NotFound: there is none, or it is another project's
     """
     with call.reader() as session:
-        return _view(session, call, ident)
+        return view(session, call, ident)
 
 
-def _view(session: orm.Session, call: Call, ident: str) -> InstanceView:
-    rows = session.execute(_query().where(Instance.identified(ident), *_seen_by(call))).all()
+def view(session: orm.Session, call: Call, ident: str) -> InstanceView:
+    rows = session.execute(_query().where(Instance.identified(ident), *seen_by(call))).all()
     if not rows:
         raise exception.NotFound(kind="instance", name=ident)
     if len(rows) > 1:
         raise exception.NameAmbiguous(kind="instance", name=ident)
-    view = InstanceView(*rows[0])
-    call.check(rules.GET, view.instance.project_id)
-    return view
+    instance = rows[0][0]
+    call.check(rules.GET, instance.project_id)
+    nodes = [] if instance.node_id is None else [instance.node_id]
+    given = given_to(session, models.Nic.node_id, nodes).get(instance.node_id, ())
+    return InstanceView(rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][4], given)
 
 
 @writes
 def update(call: Call, ident: str, changes: Mapping[str, Any]) -> InstanceView:
-    """Change name or description.
+    """Change name, description or metadata; metadata as a whole.
 
+    :raises exception.BadField: the metadata cannot be
     :raises exception.NotFound: there is none, or it is another project's
     :raises exception.InstanceLocked: it is locked
     :raises exception.Duplicate: the project has another of this name
     """
+    values = dict(changes)
+    if "metadata" in values:
+        values["labels"] = values.pop("metadata")
+        try:
+            configs.check_metadata(values["labels"])
+        except ValueError as error:
+            raise exception.BadField(field="metadata", reason=str(error)) from None
     with call.writer() as session:
         instance = visible_instance(session, call, ident, lock="update")
         call.check(rules.UPDATE, instance.project_id)
         locks.check_instance(call, instance)
-        if changes:
-            instance.update(session, **changes)
-        return _view(session, call, instance.uuid)
+        if values:
+            instance.update(session, **values)
+        return view(session, call, instance.uuid)
 
 
 @writes
 def delete(call: Call, ident: str) -> Operation:
-    """Delete an instance: switch it off, take it off every network, give its node back.
+    """Delete an instance: switch it off, take it off every network, give its node back. A build is ended for it.
 
     :raises exception.NotFound: there is none, or it is another project's
     :raises exception.InstanceLocked: it is locked
-    :raises exception.InstanceState: it is being built or changed
+    :raises exception.InstanceState: it is being changed or deleted
     """
     return _change(call, ident, rules.DELETE, states.Event.DELETE, "instance_delete", {})
 
@@ -184,6 +220,7 @@ def set_power(call: Call, ident: str, target: str) -> Operation:
     :raises exception.NotFound: there is none, or it is another project's
     :raises exception.InstanceLocked: it is locked
     :raises exception.InstanceState: it is in no state for it
+    :raises exception.NodeUnavailable: its node is in maintenance, and the caller is no administrator
     :raises exception.NoObm: its node cannot be switched
     :raises exception.ObmDisabled: out-of-band management of its node is disabled
     """
@@ -192,15 +229,17 @@ def set_power(call: Call, ident: str, target: str) -> Operation:
 
 
 @writes
-def rebuild(call: Call, ident: str, boot_device: str | None) -> Operation:
+def rebuild(call: Call, ident: str, boot_device: str | None, image: str | None) -> Operation:
     """Boot an instance anew.
 
     :param boot_device: what it boots from this time; None leaves that as it is
+    :param image: another image. It is the instance's when the rebuild has ended well, and not before.
+    :raises exception.ImageDisabled: the image is disabled
     :raises: see :func:`set_power`
     """
     needs = BOOT_DEVICE if boot_device else None
     payload = {"boot_device": boot_device}
-    return _change(call, ident, rules.REBUILD, states.Event.REBUILD, "instance_rebuild", payload, needs)
+    return _change(call, ident, rules.REBUILD, states.Event.REBUILD, "instance_rebuild", payload, needs, image)
 
 
 def _change(
@@ -211,16 +250,27 @@ def _change(
     verb: str,
     payload: Mapping[str, Any],
     needs: str | None = None,
+    image: str | None = None,
 ) -> Operation:
     with call.writer() as session:
         instance = visible_instance(session, call, ident)
         call.check(rule, instance.project_id)
-        before = instance.status
-        instance.move(session, event, overrides_lock=call.overrides_lock, fault=None)
-        nodes = Node.find(session, models.Node.id == instance.node_id)
-        if event != states.Event.DELETE:
+        before, values = instance.status, {}
+        if image is not None:
+            found = usable_image(session, image, instance.project_id)
+            payload = {**payload, "image": found.uuid}
+            values["next_image_id"] = found.id
+        instance.move(session, event, overrides_lock=call.overrides_lock, fault=None, **values)
+        # Until it was moved its build may have gone on to another node, and the first one be another project's.
+        current = sa.select(models.Instance.node_id).where(models.Instance.id == instance.id)
+        nodes = Node.find(session, models.Node.id.in_(current))
+        if event == states.Event.DELETE:
+            Console.stop(session, nodes[0].id if nodes else None, "The instance was deleted.")
+        else:
             if not nodes:
                 raise exception.NoObm(f"Instance {instance.name!r} has no node.")
+            if nodes[0].maintenance and not call.overrides_lock:
+                raise exception.NodeUnavailable(name=nodes[0].name)
             obm.check_controller(call, nodes[0], needs)
         node = nodes[0].uuid if nodes else None
         operation = begin(session, call, verb, instance, {"before": str(before), **payload}, node)
@@ -252,7 +302,9 @@ def set_lock(call: Call, ident: str, locked: bool, reason: str) -> InstanceView:
             raise exception.InstanceState(
                 name=instance.name, status=str(instance.status), event="be locked" if locked else "be unlocked"
             )
-        return _view(session, call, instance.uuid)
+        if held != Instance.get(session, instance.uuid).locked_by:
+            Console.revoke(session, instance.node_id)  # who may type now has to be asked again
+        return view(session, call, instance.uuid)
 
 
 def interfaces(call: Call, ident: str) -> Sequence[NicView]:
@@ -267,14 +319,16 @@ def interfaces(call: Call, ident: str) -> Sequence[NicView]:
 
 
 @writes
-def attach(call: Call, ident: str, network: str, nic: str, channel: str | None) -> Operation:
+def attach(
+    call: Call, ident: str, network: str, nic: str, channel: str | None, wanted: Sequence[str] = ()
+) -> Operation:
     """Attach a NIC of an instance to a network.
 
     :raises: what :func:`mogan_hil.verbs.attachments.create` raises
     """
     with call.reader() as session:
         node = _placed(session, call, ident, rules.ATTACH_INTERFACE)
-    return attachments.create(call, node.uuid, nic, network, channel)
+    return attachments.create(call, node.uuid, nic, network, channel, wanted)
 
 
 @writes
@@ -304,49 +358,3 @@ def _placed(session: orm.Session, call: Call, ident: str, rule: str) -> Node:
         locks.check_instance(call, instance)
         raise exception.InstanceState(name=instance.name, status=str(instance.status), event="be wired")
     return nodes[0]
-
-
-@writes
-def adopt(call: Call, name: str, node: str) -> InstanceView:
-    """Make an instance of a claimed node as it is: nothing is switched, wired or booted.
-
-    :raises exception.NotFound: there is no such node
-    :raises exception.NodeFree: it belongs to no project
-    :raises exception.Conflict: it has an instance
-    :raises exception.Busy: something is being done on it, or on others together with it
-    :raises exception.Duplicate: its project has an instance of this name
-    """
-    call.check(rules.ADOPT)
-    with call.writer() as session:
-        found = visible_node(session, call, node, lock="update")
-        if found.project_id is None:
-            raise exception.NodeFree(name=found.name)
-        if Instance.find(session, models.Instance.node_id == found.id):
-            raise exception.Conflict(reason=f"Node {found.name!r} has an instance already.")
-        if Operation.works_on(session, found.uuid):
-            raise exception.Busy(kind="node", name=found.name)
-        instance = Instance.create(
-            session,
-            name=name,
-            project_id=found.project_id,
-            user_id=call.context.user_id or "",
-            node_id=found.id,
-            status=states.Instance.ACTIVE,
-            details={"adopted": True},
-        )
-        return _view(session, call, instance.uuid)
-
-
-@writes
-def release(call: Call, ident: str) -> None:
-    """Forget an instance; its node stays claimed, wired and switched as it is.
-
-    :raises exception.NotFound: there is none
-    :raises exception.Busy: an operation on it is not finished
-    """
-    call.check(rules.RELEASE)
-    with call.writer() as session:
-        instance = visible_instance(session, call, ident, lock="update")
-        if Operation.open_keys(session, [instance.pending_key]):
-            raise exception.Busy(kind="instance", name=instance.name)
-        instance.delete(session)

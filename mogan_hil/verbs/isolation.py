@@ -56,8 +56,14 @@ class Isolation:
 
     @property
     def isolated(self) -> bool | None:
-        """Whether no port carries it that should not; None where nobody can tell."""
-        return None if self.silent else all(item.expected or item.carries is False for item in self.carriers)
+        """Whether no port carries it that should not; None where nobody can tell.
+
+        One port that does is enough to know that it is not, whatever others are.
+        """
+        strangers = [item.carries for item in self.carriers if not item.expected]
+        if any(strangers):
+            return False
+        return None if self.silent or strangers else True
 
 
 def isolation(call: Call, ident: str) -> Isolation:

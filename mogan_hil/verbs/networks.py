@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,14 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception
 from mogan_hil.db import models
+from mogan_hil.drivers.network.base import SERVE
+from mogan_hil.objects.address import Given, given_to
 from mogan_hil.objects.base import Lock
+from mogan_hil.objects.headnode import on_network
 from mogan_hil.objects.network import Access, Network, access_of, usable_by
+from mogan_hil.objects.project import Project
 from mogan_hil.policies import network as rules
+from mogan_hil.verbs import quotas
 from mogan_hil.verbs.base import Call, resolve_project, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.switches import check_physical_network
@@ -43,6 +48,7 @@ class Member:
     node: models.Node
     nic: models.Nic
     attachment: models.Attachment
+    addresses: Sequence[Given] = ()
 
 
 def find_network(
@@ -66,7 +72,8 @@ def find_network(
     return found[0]
 
 
-def _seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+def seen_by(call: Call) -> list[sa.ColumnElement[bool]]:
+    """The conditions for networks that the caller may see."""
     return [] if call.sees_all else [usable_by(call.project_id)]
 
 
@@ -76,7 +83,7 @@ def visible_network(session: orm.Session, call: Call, ident: str, lock: Lock = N
     :raises exception.NotFound: there is none, or the caller's project may not use it
     :raises exception.NameAmbiguous: several other projects' have this name
     """
-    return find_network(session, ident, call.project_id, *_seen_by(call), lock=lock)
+    return find_network(session, ident, call.project_id, *seen_by(call), lock=lock)
 
 
 @writes
@@ -101,6 +108,7 @@ def create(
     :param segment_id: a segment named by an administrator, of the pool or not; None takes one of the pool
     :raises exception.Forbidden: a project may choose neither owner, access, public nor segment
     :raises exception.NotFound: there is no such project
+    :raises exception.QuotaExceeded: the project may not have one more
     :raises exception.Duplicate: the owner has a network of this name
     :raises exception.SegmentTaken: another network has the segment
     :raises exception.PoolEmpty: no segment is free
@@ -113,6 +121,7 @@ def create(
     with call.writer() as session:
         owner = None if site else resolve_project(session, call, project)
         call.check(rules.CREATE, owner)
+        quotas.room(session, call, owner, 1, 1, "networks")
         values = {
             "name": name,
             "description": description,
@@ -172,7 +181,7 @@ def list_(
     """
     call.check(rules.LIST)
     networks = models.Network
-    query = sa.select(networks).where(*_seen_by(call))
+    query = sa.select(networks).where(*seen_by(call))
     if project is not None:
         query = query.where(networks.project_id == project)
     if public is not None:
@@ -222,7 +231,7 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NetworkView:
             call.check(rules.UPDATE_PUBLIC, network.project_id)
         access = access_of(session, [network.id])[network.id]
         if changes.get("public") is False and network.public:
-            _check_unused(session, network, models.Node.project_id.not_in([*access, network.owner]))
+            _check_unused(session, network, lambda owner: owner.not_in([*access, network.owner]))
         if changes:
             network.update(session, **changes)
         return NetworkView(network, access)
@@ -239,7 +248,9 @@ def delete(call: Call, ident: str) -> None:
     with call.writer() as session:
         network = visible_network(session, call, ident, lock="update")
         call.check(rules.DELETE, network.project_id)
-        network.delete(session, exception.InUse(kind="Network", name=network.name, what="NICs attached"))
+        lane = changed(session, call, network)
+        network.delete(session, exception.InUse(kind="Network", name=network.name, what="NICs of nodes or headnodes"))
+    wake(call, lane)
 
 
 @writes
@@ -269,18 +280,49 @@ def revoke(call: Call, ident: str, project: str) -> None:
 
     :raises exception.NotFound: there is no such network, or the project has no access
     :raises exception.Forbidden: it is neither the caller's network nor the caller's access
-    :raises exception.InUse: the project has nodes on it
+    :raises exception.InUse: the project has nodes or headnodes on it
     """
     with call.writer() as session:
         network = visible_network(session, call, ident, lock="update")
-        owner = call.project_id if project == call.context.project_name else project
-        if owner != call.project_id or not call.allows(rules.RENOUNCE, network.project_id, access_project_id=owner):
+        own = project in (call.project_id, call.context.project_name)
+        if not (own and call.allows(rules.RENOUNCE, network.project_id, access_project_id=call.project_id)):
             call.check(rules.REVOKE, network.project_id)
-            owner = resolve_project(session, call, project)
-        access = Access.get(session, owner or "", models.NetworkAccess.network_id == network.id)
+        access = _access(session, network, call.project_id or "" if own else project)
+        if access is None:
+            raise exception.NotFound(kind="access of project", name=project)
         if not network.public:
-            _check_unused(session, network, models.Node.project_id == owner)
+            _check_unused(session, network, lambda column: column == access.project_id)
         access.delete(session)
+
+
+def _access(session: orm.Session, network: Network, project: str) -> Access | None:
+    """What a project may use of a network. One without access and one that does not exist are the same here.
+
+    :param project: id or name
+    """
+    rows, projects = models.NetworkAccess, models.Project
+    named = sa.select(projects.uuid).where(Project.identified(project))
+    found = Access.find(session, rows.network_id == network.id, rows.project_id.in_(named))
+    return found[0] if found else None
+
+
+def wake(call: Call, lane: str | None) -> None:
+    """Have the work on a lane begun that :func:`changed` wrote, now that it is committed."""
+    if lane is not None:
+        call.services.client.wake(lane)
+
+
+def changed(session: orm.Session, call: Call, network: Network) -> str | None:
+    """Have the network manager told of a network that the caller has changed.
+
+    :returns: the lane that has work, None where there is no network manager
+    """
+    driver = call.services.drivers.network(call.services.conf.network.manager_driver)
+    if SERVE not in driver.capabilities:
+        return None
+    return network.changed(
+        session, request_id=call.context.request_id or "", user_id=call.context.user_id or "", overrides_lock=True
+    )
 
 
 def _members(network_id: int) -> Any:
@@ -292,9 +334,15 @@ def _members(network_id: int) -> Any:
     )
 
 
-def _check_unused(session: orm.Session, network: Network, *where: sa.ColumnElement[bool]) -> None:
-    if session.execute(_members(network.id).where(*where).limit(1)).first() is not None:
-        raise exception.InUse(kind="Network", name=network.name, what="nodes of a project that would lose access")
+def _check_unused(session: orm.Session, network: Network, loses: Callable[[Any], sa.ColumnElement[bool]]) -> None:
+    """Refuse to take access from a project that uses it.
+
+    :param loses: the condition for it, of a column with projects
+    """
+    used = session.execute(_members(network.id).where(loses(models.Node.project_id)).limit(1)).first() is not None
+    if used or on_network(session, network.id, loses(models.Headnode.project_id)):
+        what = "nodes or headnodes of a project that would lose access"
+        raise exception.InUse(kind="Network", name=network.name, what=what)
 
 
 def attachments(call: Call, ident: str, page: Page) -> Sequence[Member]:
@@ -308,4 +356,6 @@ def attachments(call: Call, ident: str, page: Page) -> Sequence[Member]:
         query = _members(network.id)
         if not (call.sees_all or (network.project_id is not None and network.project_id == call.project_id)):
             query = query.where(models.Node.project_id == call.project_id)
-        return [Member(*row) for row in paged(session, query, models.Attachment, page)]
+        rows = paged(session, query, models.Attachment, page)
+        given = given_to(session, models.Attachment.id, [row[2].id for row in rows])
+        return [Member(row[0], row[1], row[2], given.get(row[2].id, ())) for row in rows]

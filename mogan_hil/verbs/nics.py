@@ -17,6 +17,14 @@ from mogan_hil.verbs.base import Call, visible_node, writes
 
 
 @dataclass(frozen=True, slots=True)
+class GivenIp:
+    """An address, and the uuid of its subnet."""
+
+    ip: str
+    subnet: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """A network on a NIC, named as both users and programs need it."""
 
@@ -25,6 +33,7 @@ class Attached:
     status: str
     network_uuid: str
     network_name: str
+    addresses: list[GivenIp] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +48,39 @@ class NicView:
 
 def nics_of(session: orm.Session, node_id: int, *where: sa.ColumnElement[bool]) -> list[NicView]:
     """The NICs of a node, with everything on them, in one statement."""
-    attachments, networks = models.Attachment, models.Network
+    attachments, networks, given = models.Attachment, models.Network, models.Address
     query = (
-        sa.select(models.Nic, models.Port, models.Switch, attachments, networks.uuid, networks.name)
+        sa.select(
+            models.Nic,
+            models.Port,
+            models.Switch,
+            attachments,
+            networks.uuid,
+            networks.name,
+            given.ip,
+            models.Subnet.uuid,
+        )
         .outerjoin(models.Port, models.Port.nic_id == models.Nic.id)
         .outerjoin(models.Switch, models.Switch.id == models.Port.switch_id)
         .outerjoin(attachments, attachments.nic_id == models.Nic.id)
         .outerjoin(networks, networks.id == attachments.network_id)
+        .outerjoin(given, given.attachment_id == attachments.id)
+        .outerjoin(models.Subnet, models.Subnet.id == given.subnet_id)
         .where(models.Nic.node_id == node_id, *where)
-        .order_by(models.Nic.id, attachments.id)
+        .order_by(models.Nic.id, attachments.id, given.id)
         .execution_options(populate_existing=True)
     )
     found: dict[int, NicView] = {}
-    for nic, port, switch, attached, network_uuid, network_name in session.execute(query):
+    for nic, port, switch, attached, network_uuid, network_name, ip, subnet in session.execute(query):
         view = found.setdefault(nic.id, NicView(nic, port, switch))
-        if attached is not None:
+        if attached is None:
+            continue
+        if not view.attachments or view.attachments[-1].uuid != attached.uuid:
             view.attachments.append(
                 Attached(attached.uuid, attached.channel, attached.status, network_uuid, network_name)
             )
+        if ip is not None:
+            view.attachments[-1].addresses.append(GivenIp(ip, subnet))
     return list(found.values())
 
 
@@ -82,7 +106,7 @@ def list_(call: Call, node: str) -> tuple[Sequence[NicView], bool]:
     """
     with call.reader() as session:
         owner = visible_node(session, call, node)
-        call.check(rules.LIST, owner.project_id)
+        call.check(rules.GET_FREE if owner.project_id is None else rules.LIST, owner.project_id)
         return nics_of(session, owner.id), call.allows(rules.GET_CABLING, owner.project_id)
 
 
@@ -93,7 +117,7 @@ def get(call: Call, node: str, nic: str) -> tuple[NicView, bool]:
     """
     with call.reader() as session:
         owner = visible_node(session, call, node)
-        call.check(rules.GET, owner.project_id)
+        call.check(rules.GET_FREE if owner.project_id is None else rules.GET, owner.project_id)
         found = nics_of(session, owner.id, Nic.identified(nic))
         if not found:
             raise exception.NotFound(kind="NIC", name=nic)

@@ -10,6 +10,7 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception
 from mogan_hil.drivers.obm.base import BOOT_DEVICE, SOFT_OFF, Power
+from mogan_hil.objects.console import Console
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import obm as rules
@@ -54,7 +55,7 @@ def set_boot_device(call: Call, ident: str, device: str, persistent: bool) -> Op
 
 @writes
 def enable(call: Call, ident: str, enabled: bool) -> Node:
-    """Allow or forbid power and boot device of a node. The same again changes nothing.
+    """Allow or forbid power, boot device and console of a node. The same again changes nothing. A console is closed.
 
     :raises exception.NotFound: there is no such node, or it is another project's
     :raises exception.NoObm: the node has no controller
@@ -69,6 +70,8 @@ def enable(call: Call, ident: str, enabled: bool) -> Node:
         if not enabled and Operation.open_keys(session, [node.obm_key]):
             raise exception.Busy(kind="node", name=node.name)
         node.update(session, obm_enabled=enabled)
+        if not enabled:
+            Console.stop(session, node.id, "Out-of-band management was disabled.")
         return node
 
 

@@ -16,6 +16,7 @@ from mogan_hil.objects.project import Project
 from mogan_hil.objects.user import RoleAssignment
 from mogan_hil.policies import project as rules
 from mogan_hil.verbs.base import Call, writes
+from mogan_hil.verbs.headnodes import HeadnodeView, page_of
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.networks import NetworkView
 from mogan_hil.verbs.nodes import summary
@@ -85,7 +86,7 @@ def delete(call: Call, ident: str) -> None:
     """Delete a project; its users are left without it.
 
     :raises exception.NotFound: there is none
-    :raises exception.InUse: it has nodes, instances, networks or access to networks
+    :raises exception.InUse: it has nodes, instances, groups, headnodes, networks, images or access to networks
     :raises exception.Conflict: it is the one that the caller acts for or the last administrator's, or projects are
         Keystone's
     """
@@ -99,7 +100,11 @@ def delete(call: Call, ident: str) -> None:
             raise exception.Conflict(reason="The last administrator is of this project.")
         found.delete(
             session,
-            exception.InUse(kind="Project", name=found.name, what="nodes, instances, networks or access to networks"),
+            exception.InUse(
+                kind="Project",
+                name=found.name,
+                what="nodes, instances, server groups, headnodes, networks, images or access to networks",
+            ),
         )
 
 
@@ -132,3 +137,14 @@ def networks(call: Call, ident: str, page: Page) -> Sequence[NetworkView]:
         NetworkView(row, access[row.id] if call.sees_all or row.project_id == found.uuid else [found.uuid])
         for row in rows
     ]
+
+
+def headnodes(call: Call, ident: str, page: Page) -> Sequence[HeadnodeView]:
+    """A page of a project's headnodes.
+
+    :raises exception.NotFound: there is no such project, or it is not the caller's
+    """
+    ident = _ident(call, ident)
+    with call.reader() as session:
+        found = _visible(session, call, ident, rules.LIST_HEADNODES)
+        return page_of(session, sa.select(models.Headnode).where(models.Headnode.project_id == found.uuid), page)

@@ -7,41 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from oslo_utils import uuidutils
 from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
 from mogan_hil.db import models
-from mogan_hil.drivers import loader
-from mogan_hil.drivers.base import MASK, Driver
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import switch as rules
 from mogan_hil.verbs.base import Call, journal, writes
 from mogan_hil.verbs.listing import Page, paged
+from mogan_hil.verbs.options import Kept, settle
 
 SORT_KEYS = ("name", "created_at", "driver", "physical_network")
-
-
-def split_secrets(driver: type[Driver], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that may be shown, and those that may not."""
-    secret = driver.secret_options()
-    return (
-        {name: value for name, value in options.items() if name not in secret},
-        {name: value for name, value in options.items() if name in secret},
-    )
-
-
-def with_kept(
-    driver: type[Driver], options: Mapping[str, Any], kept: Mapping[str, Any], field: str = "options"
-) -> dict[str, Any]:
-    """The options with the secrets that are kept: those that are left out, or sent as they are shown.
-
-    :raises exception.BadField: a mask is sent where there is no secret to keep
-    """
-    masked = {name for name in driver.secret_options() if options.get(name) == MASK}
-    if unknown := sorted(masked - set(kept)):
-        raise exception.BadField(field=f"{field}.{unknown[0]}", reason=f"{MASK} stands for a secret that is not there")
-    return {**kept, **{name: value for name, value in options.items() if name not in masked}}
 
 
 @writes
@@ -56,15 +34,15 @@ def create(
     """
     call.check(rules.CREATE)
     switch_class = call.services.drivers.switch(driver)
-    options = with_kept(switch_class, options, {})
-    loader.check_options(switch_class, options)
-    shown, secrets = split_secrets(switch_class, options)
+    uuid = uuidutils.generate_uuid()
+    shown, secrets = settle(call, switch_class, (uuid, driver), options)
     with call.writer() as session:
-        _check_single(session, switch_class.identity(options))
+        _check_single(session, switch_class.identity(shown))
         return Switch.create(
             session,
+            uuid=uuid,
             name=name,
-            identity=switch_class.identity(options),
+            identity=switch_class.identity(shown),
             driver=driver,
             options=shown,
             secrets=secrets,
@@ -108,9 +86,9 @@ def get(call: Call, ident: str) -> Switch:
 
 @writes
 def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
-    """Change a switch's name, description or options. Options are replaced as a whole; secrets that are left out stay.
+    """Change a switch's name, description or options. Options are replaced as a whole.
 
-    :param changes: any of name, description, options; a secret sent as it is shown, masked, is left out
+    :param changes: any of name, description, options; for the secrets among these see :func:`.options.settle`
     :raises exception.NotFound: there is none
     :raises exception.BadField: the options do not fit the driver
     :raises exception.Duplicate: the name is taken
@@ -124,11 +102,10 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> Switch:
         values = {name: changes[name] for name in ("name", "description") if name in changes}
         if "options" in changes:
             switch_class = call.services.drivers.switch(switch.driver)
-            options = with_kept(switch_class, changes["options"], switch.secrets)
-            loader.check_options(switch_class, options)
-            values["options"], values["secrets"] = split_secrets(switch_class, options)
+            kept, device = Kept(switch.options, switch.secrets), (switch.uuid, switch.driver)
+            values["options"], values["secrets"] = settle(call, switch_class, device, changes["options"], kept)
             values["generation"] = switch.generation + 1
-            values["identity"] = switch_class.identity(options)
+            values["identity"] = switch_class.identity(values["options"])
             _check_move(session, switch, values["identity"])
             _prove(session, call, switch)
         if values:

@@ -11,6 +11,7 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception, passwords
 from mogan_hil.db import models
+from mogan_hil.objects.keypair import Keypair
 from mogan_hil.objects.project import Project
 from mogan_hil.objects.user import ROLES, Grant, RoleAssignment, User
 from mogan_hil.policies import user as rules
@@ -86,7 +87,7 @@ def update(call: Call, ident: str, password: str) -> UserView:
 
 @writes
 def delete(call: Call, ident: str) -> None:
-    """Delete a user.
+    """Delete a user, and the user's keypairs.
 
     :raises exception.NotFound: there is none
     :raises exception.Conflict: it is the last administrator
@@ -97,6 +98,7 @@ def delete(call: Call, ident: str) -> None:
         if not any(role.user_id != user.id for role in RoleAssignment.admins(session)):
             raise _last_admin(user)
         user.delete(session)
+        Keypair.forget(session, user.uuid)
 
 
 @writes

@@ -26,14 +26,22 @@ class Power(StrEnum):
 
 
 class Console(Iterator[bytes], abc.ABC):
-    """What a node writes to its serial console, piece by piece; `next` waits for more.
+    """The serial console of a node: what it writes, piece by piece, and what is typed; `next` waits for more.
 
-    `close` ends it, from any thread and as often as wanted; a `next` that waits then raises `StopIteration` within a
-    second.
+    One thread reads and another writes, at the same time. `close` ends it, from any thread and as often as wanted; a
+    `next` that waits then raises `StopIteration` within a second, and what is written is thrown away.
     """
 
     @abc.abstractmethod
-    def close(self) -> None: ...
+    def write(self, data: bytes) -> None:
+        """Type these bytes. May wait until the controller has taken them; a console that was lost takes none.
+
+        :raises DriverError: never: a console that was lost says so to whoever reads it
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End it."""
 
 
 class ObmDriver(Driver, abc.ABC):
@@ -74,7 +82,7 @@ class ObmDriver(Driver, abc.ABC):
         raise Unsupported("The boot device of this node cannot be set.")
 
     def console(self) -> Console:
-        """What the node writes to its serial console from now on.
+        """The node's serial console, from now on.
 
         :raises DriverError: the controller could not be asked
         """

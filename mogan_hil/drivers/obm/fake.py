@@ -15,8 +15,11 @@ from mogan_hil.drivers.obm import base
 
 KIND = "obm"
 
-#: Lines of the console that are kept.
-CONSOLE_LINES = 1000
+#: Pieces of the console that are kept, and bytes of what was typed.
+CONSOLE_PIECES = 1000
+TYPED = 4096
+#: The bytes of one piece of a flood.
+FLOOD_PIECE = 65536
 #: Seconds between two looks of a console.
 CONSOLE_INTERVAL = 0.05
 
@@ -39,7 +42,12 @@ def set_by_hand(
 def write_console(state_dir: Path, uuid: str, line: str) -> None:
     """Let the node write a line to its serial console."""
     with fakes.DeviceFile(state_dir, KIND, uuid).change() as content:
-        _write(content, line)
+        _write(content, f"{line}\r\n")
+
+
+def typed(state_dir: Path, uuid: str) -> str:
+    """The last of what was typed on the node's console."""
+    return str(fakes.DeviceFile(state_dir, KIND, uuid).read().get("typed", ""))
 
 
 def set_faults(state_dir: Path, uuid: str, **faults: Any) -> None:
@@ -47,29 +55,47 @@ def set_faults(state_dir: Path, uuid: str, **faults: Any) -> None:
     fakes.DeviceFile(state_dir, KIND, uuid).set_faults(faults)
 
 
-def _write(content: dict[str, Any], line: str) -> None:
+def _write(content: dict[str, Any], text: str) -> None:
     content["written"] = content.get("written", 0) + 1
-    content["console"] = [*content.get("console", []), line][-CONSOLE_LINES:]
+    content["console"] = [*content.get("console", []), text][-CONSOLE_PIECES:]
 
 
 class _Console(base.Console):
-    """Looks at the file."""
+    """Looks at the file. What is typed comes back, as a terminal's echo."""
 
-    def __init__(self, device: fakes.FaultyDevice) -> None:
+    def __init__(self, device: fakes.FaultyDevice, name: str) -> None:
+        self._device = device
         self._file = device.file
+        self._name = name
         self._seen = device.file.read().get("written", 0)
+        self._flood = self._flooded = 0
         self._end = threading.Event()
 
     def __next__(self) -> bytes:
         while not self._end.is_set():
+            if self._flood > 0:
+                size = min(self._flood, FLOOD_PIECE)
+                self._flood -= size
+                return bytes(range(32, 96)) * (size // 64) + b"." * (size % 64)
             content = self._file.read()
             unseen = content.get("written", 0) - self._seen
             if unseen > 0:
-                lines = content["console"][-unseen:]
                 self._seen += unseen
-                return "".join(f"{line}\r\n" for line in lines).encode()
+                return "".join(content["console"][-unseen:]).encode("utf-8", "surrogateescape")
+            if (flood := self._device.fault("console_flood", 0)) != self._flooded:
+                self._flood = self._flooded = flood
+                continue
+            if self._device.fault("console_lost", False):
+                raise DriverError("The node's controller does not answer.", f"{self._name}: console_lost")
             self._end.wait(CONSOLE_INTERVAL)
         raise StopIteration
+
+    def write(self, data: bytes) -> None:
+        if not self._end.is_set():
+            text = data.decode("utf-8", "surrogateescape")
+            with self._file.change() as content:
+                content["typed"] = (content.get("typed", "") + text)[-TYPED:]
+                _write(content, text)
 
     def close(self) -> None:
         self._end.set()
@@ -85,24 +111,32 @@ class FakeObm(base.ObmDriver):
     * `fail_transient`: the first so many calls fail, and say that they may succeed later
     * `lie`: changes are accepted and not made
     * `hang`: changes take `hang_seconds` (60), whatever the environment's timeout says
+    * `hold`: such changes, `boot_device` or a state of power, wait until the fault is taken away
     * `crash`: changes raise a `RuntimeError`, which no driver may
     * `unreadable`: questions fail
+    * `console_flood`: each console writes so many bytes at once, and so many again when the number is changed
+    * `console_lost`: open consoles are lost, and none can be opened
     """
 
     capabilities = frozenset({base.BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "properties": {**fakes.FAULTS, **{name: {"type": "boolean"} for name in ("fail", "lie", "hang", "crash")}},
+        "properties": {
+            **fakes.FAULTS,
+            **{name: {"type": "boolean"} for name in ("fail", "lie", "hang", "crash", "console_lost")},
+            "console_flood": {"type": "integer", "minimum": 0},
+        },
         "additionalProperties": False,
     }
+    harmless_options = frozenset(options_schema["properties"])
 
     def __init__(self, options: Options, environment: Environment) -> None:
         super().__init__(options, environment)
         self._device = fakes.FaultyDevice(KIND, options, environment)
 
-    def _change(self) -> bool:
+    def _change(self, what: str) -> bool:
         """Meet the faults of a change; True if it is to be made."""
-        self._device.session()
+        self._device.session(what)
         if self._device.fault("crash", False):
             raise RuntimeError("crash")
         if self._device.fault("hang", False):
@@ -119,14 +153,14 @@ class FakeObm(base.ObmDriver):
 
     def set_power(self, target: base.Power) -> None:
         """See the base class. `CYCLE` and `RESET` leave the node on, from off too."""
-        if not self._change():
+        if not self._change(target):
             return
         off = target in (base.Power.OFF, base.Power.SOFT_OFF)
         with self._device.file.change() as content:
             before = content.get("power", "off")
             content["power"] = "off" if off else "on"
             if target in (base.Power.CYCLE, base.Power.RESET) or before != content["power"]:
-                _write(content, f"{self.environment.name}: power {target}")
+                _write(content, f"{self.environment.name}: power {target}\r\n")
             if not off and (target != base.Power.ON or before == "off") and not content.get("boot", [None, False])[1]:
                 content["boot"] = [None, False]  # it has booted, so a device for one boot is used up
 
@@ -143,11 +177,13 @@ class FakeObm(base.ObmDriver):
     def set_boot_device(self, device: str, persistent: bool) -> None:
         if device not in self.boot_devices():
             raise DriverError(f"The node cannot boot from {device}.")
-        if self._change():
+        if self._change("boot_device"):
             with self._device.file.change() as content:
                 content["boot"] = [device, persistent]
 
     def console(self) -> base.Console:
-        """See the base class. A line a power change, and those of :func:`write_console`."""
+        """See the base class. A line a power change, those of :func:`write_console`, and what is typed."""
         self._ask()
-        return _Console(self._device)
+        if self._device.fault("console_lost", False):
+            raise DriverError("The node's controller does not answer.", f"{self.environment.name}: console_lost")
+        return _Console(self._device, self.environment.name)

@@ -6,6 +6,7 @@ The numbers are those of the "Intelligent Platform Management Interface Specific
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -142,7 +143,7 @@ class _Session:
 
 
 class _Console(base.Console):
-    """What comes out of the socket."""
+    """What comes out of the socket and goes into it."""
 
     def __init__(self, session: _Session, lost: DriverError) -> None:
         self._link = session.link
@@ -162,6 +163,10 @@ class _Console(base.Console):
         if not self._closed:
             raise self._lost
         raise StopIteration
+
+    def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # it is closed, or was lost, as `__next__` says
+            self._link.sendall(data)
 
     def close(self) -> None:
         self._closed = True
@@ -194,6 +199,7 @@ class Ipmi(base.ObmDriver):
         "required": ["host", "username", "password"],
         "additionalProperties": False,
     }
+    harmless_options = frozenset({"username", "privilege", "efi"})
 
     def __init__(self, options: Options, environment: Environment) -> None:
         super().__init__(options, environment)

@@ -27,13 +27,14 @@ from typing import Any
 
 import pyghmi.exceptions
 from pyghmi.ipmi import command, console
+from pyghmi.ipmi.private import session as pyghmi_session
 
 #: Seconds without a request after which a session ends: a controller has few of them to give.
 IDLE = 3.0
 #: Seconds that a request may take beyond its time before its process is ended.
 GRACE = 5.0
-#: Seconds between two looks whether a console was closed.
-CONSOLE_INTERVAL = 0.2
+#: Seconds between two looks whether something was typed on a console, or it was closed.
+CONSOLE_INTERVAL = 0.05
 
 #: What went wrong, as the service is told.
 UNREACHABLE, REFUSED, FULL, NONSENSE = "unreachable", "refused", "full", "nonsense"
@@ -42,6 +43,14 @@ _NO_ANSWER = ("timeout", "Session no longer connected", "Session failed to initi
 #: What a controller says that has no session left, or lost its own (IPMI 2.0, table 13-15), or whose console is taken.
 _LATER = ("Insufficient resources", "Invalid Session ID", "Inactive Session ID", "another client", "Maximum SOL")
 
+#: What pyghmi says of an answer that does not fit the password, and of one to a login that it has given up.
+_UNFIT = "Incorrect password"
+#: Whether the login was begun anew, since an answer was late.
+_begun_anew = False
+
+#: RAKP-HMAC-SHA1 (IPMI 2.0, table 13-17).
+_HMAC_SHA1 = 1
+
 #: Requested privilege levels (IPMI 2.0, table 22-20).
 PRIVILEGES: Mapping[str, int] = {"user": 2, "operator": 3, "administrator": 4}
 
@@ -49,6 +58,8 @@ PRIVILEGES: Mapping[str, int] = {"user": 2, "operator": 3, "administrator": 4}
 def main() -> None:
     """Fork a session for each socket that arrives on standard input, until it is closed."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children need no waiting for
+    _heed_algorithms()
+    _heed_late_answers()
     gc.freeze()  # the collector would write to, and so copy, every page that is shared with the children
     with socket.socket(fileno=0) as control:
         while True:
@@ -63,6 +74,41 @@ def main() -> None:
                 finally:
                     os._exit(0)
             os.close(descriptors[0])
+
+
+def _heed_algorithms() -> None:
+    """Let pyghmi go on with the algorithms that a controller chose.
+
+    It proposes SHA-256 and takes for granted that it is accepted. A controller that knows SHA-1 alone should refuse;
+    VirtualBMC answers with what it knows (IPMI 2.0, 13.18: the authentication payload is at 12, its algorithm at 16).
+    """
+    got_response = pyghmi_session.Session._got_rmcp_response
+
+    def heed(login: Any, data: bytearray) -> Any:
+        fresh = login.sessioncontext == "OPENSESSION" and data[0] == login.rmcptag and data[1] == 0
+        if fresh and login.attemptedhash == 256 and len(data) > 16 and data[16] == _HMAC_SHA1:
+            login.attemptedhash = 1
+            return login._open_rmcpplus_request()
+        return got_response(login, data)
+
+    pyghmi_session.Session._got_rmcp_response = heed
+
+
+def _heed_late_answers() -> None:
+    """Remember that a login was begun anew: it looks like the one before, whose answer may still come."""
+    begin_anew = pyghmi_session.Session._relog
+
+    def heed(login: Any) -> Any:
+        global _begun_anew
+        _begun_anew = True
+        return begin_anew(login)
+
+    pyghmi_session.Session._relog = heed
+
+
+def _unsure(answer: Mapping[str, Any]) -> bool:
+    """Whether the login may have been refused for a late answer. It is for another process to find out."""
+    return _begun_anew and _UNFIT in answer.get("text", "")
 
 
 def _serve(link: socket.socket) -> None:
@@ -80,6 +126,8 @@ def _serve(link: socket.socket) -> None:
         except Exception as error:
             answer = explain(error)
         while True:
+            if _unsure(answer):
+                return
             stream.write(json.dumps(answer).encode() + b"\n")
             stream.flush()
             if bmc is None or answer.get("error") == UNREACHABLE:
@@ -128,7 +176,7 @@ def explain(error: Exception | str | None) -> dict[str, Any]:
 
 
 def _serve_console(link: socket.socket, login: Mapping[str, Any]) -> None:
-    """Serial over LAN: one line of JSON, then what the node writes, until somebody closes the socket."""
+    """Serial over LAN: one line of JSON, then what the node writes and what is typed, until the socket is closed."""
     early: list[bytes] = []
     errors: list[str] = []
     ready = False
@@ -149,20 +197,29 @@ def _serve_console(link: socket.socket, login: Mapping[str, Any]) -> None:
         while not (terminal.connected or terminal.broken):
             console.Console.wait_for_rsp(CONSOLE_INTERVAL)
     except Exception as error:
-        link.sendall(json.dumps(explain(error)).encode() + b"\n")
+        _refuse(link, explain(error))
         return
     if terminal.broken:
-        link.sendall(json.dumps(explain(errors[0] if errors else None)).encode() + b"\n")
+        _refuse(link, explain(errors[0] if errors else None))
         return
     signal.setitimer(signal.ITIMER_REAL, 0)
     with contextlib.suppress(OSError):
         link.sendall(b"{}\n" + b"".join(early))
         ready = True
-        while not terminal.broken and not select.select([link], [], [], 0)[0]:
+        while not terminal.broken:
+            if select.select([link], [], [], 0)[0]:
+                if not (typed := link.recv(4096)):
+                    break
+                terminal.send_data(typed)
             console.Console.wait_for_rsp(CONSOLE_INTERVAL)
     signal.setitimer(signal.ITIMER_REAL, GRACE)
     terminal.close()
     session.logout()
+
+
+def _refuse(link: socket.socket, answer: Mapping[str, Any]) -> None:
+    if not _unsure(answer):
+        link.sendall(json.dumps(answer).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import libvirt
 
+from mogan_hil.drivers import libvirt_session
 from mogan_hil.drivers.base import DriverError, Environment, Options
 from mogan_hil.drivers.obm import base
 
@@ -37,46 +38,8 @@ CONSOLE_PIECES = 1000
 #: Seconds that a machine which is being started may be without a console.
 START = 5.0
 
-_UNREACHABLE = frozenset(
-    {
-        libvirt.VIR_ERR_NO_CONNECT,
-        libvirt.VIR_ERR_INTERNAL_ERROR,
-        libvirt.VIR_ERR_SYSTEM_ERROR,
-        libvirt.VIR_ERR_RPC,
-        libvirt.VIR_ERR_OPERATION_TIMEOUT,
-    }
-)
-_REFUSED_LOGIN = frozenset(
-    {
-        libvirt.VIR_ERR_AUTH_FAILED,
-        libvirt.VIR_ERR_AUTH_CANCELLED,
-        libvirt.VIR_ERR_AUTH_UNAVAILABLE,
-        libvirt.VIR_ERR_OPERATION_DENIED,
-    }
-)
-
-# Errors are raised; libvirt would also write each to standard error.
-libvirt.registerErrorHandler(lambda *_: None, None)
 ET.register_namespace("hil", "urn:mogan-hil:boot")
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
-
-_loop_lock = threading.Lock()
-_loop: threading.Thread | None = None
-
-
-def _start_loop() -> None:
-    """libvirt's event loop, without which a connection does not notice that the other end is dead."""
-    global _loop
-    with _loop_lock:
-        if _loop is None:
-            libvirt.virEventRegisterDefaultImpl()
-            _loop = threading.Thread(target=_run_loop, name="libvirt", daemon=True)
-            _loop.start()
-
-
-def _run_loop() -> None:
-    while True:
-        libvirt.virEventRunDefaultImpl()
 
 
 class _Console(base.Console):
@@ -158,6 +121,18 @@ class _Console(base.Console):
                 return item
         raise StopIteration
 
+    def write(self, data: bytes) -> None:
+        """See the base class. What is typed while the machine is off is thrown away."""
+        while data and not self._end.is_set():
+            with self._lock:
+                stream = self._stream
+            if stream is None:
+                return
+            try:
+                data = data[max(0, stream.send(data)) :]
+            except libvirt.libvirtError:  # it went off; that it cannot be reached, whoever reads it is told
+                return
+
     def close(self) -> None:
         self._end.set()
         self._drop()
@@ -175,12 +150,7 @@ class LibvirtObm(base.ObmDriver):
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {
-            # Some parameters and transports make libvirt run a program of the caller's choice on this machine.
-            "uri": {
-                "type": "string",
-                "pattern": r"^(qemu|test)(\+(unix|ssh|libssh2?|tls|tcp))?://(?!.*[?&](command|netcat|proxy)=)[!-~]*$",
-                "maxLength": 300,
-            },
+            "uri": {"type": "string", "pattern": libvirt_session.URI, "maxLength": 300},
             "domain": {"type": "string", "minLength": 1, "maxLength": 255},
         },
         "required": ["uri", "domain"],
@@ -196,14 +166,10 @@ class LibvirtObm(base.ObmDriver):
 
     def connect(self) -> Any:
         """A connection, which ends when the other end is silent for about a call's time."""
-        _start_loop()
         try:
-            connection = libvirt.open(self.options["uri"])
-            with contextlib.suppress(libvirt.libvirtError):  # one within this process has nobody to be silent
-                connection.setKeepAlive(max(1, int(self.environment.timeout / 4)), 2)
+            return libvirt_session.connect(self.options["uri"], self.environment.timeout)
         except libvirt.libvirtError as error:
             raise self.explain(error) from error
-        return connection
 
     def domain(self, connection: Any) -> Any:
         """The machine."""
@@ -221,13 +187,13 @@ class LibvirtObm(base.ObmDriver):
 
     def explain(self, error: Exception) -> DriverError:
         """What the tenant and the operator are told."""
-        code = error.get_error_code() if isinstance(error, libvirt.libvirtError) else None
+        code = libvirt_session.code_of(error)
         user, transient = "The node's virtual machine could not be changed.", False
         if code == libvirt.VIR_ERR_NO_DOMAIN:
             user = "The node's virtual machine does not exist."
-        elif code in _REFUSED_LOGIN:
+        elif code in libvirt_session.REFUSED_LOGIN:
             user = "The node's host does not accept the login."
-        elif code in _UNREACHABLE:
+        elif code in libvirt_session.UNREACHABLE:
             user, transient = "The node's host does not answer, or could not do this.", True
         where = f"{self.environment.name} ({self.options['domain']} at {self.options['uri']})"
         return DriverError(user, f"{where}: {error}", transient=transient)
@@ -237,11 +203,13 @@ class LibvirtObm(base.ObmDriver):
     def power(self) -> base.Power:
         """See the base class. A machine that is paused or has crashed, and still has its process, is on."""
         with self._domain() as domain:
+            libvirt_session.wait_begun(domain, self.environment.name, 0)
             return base.Power.ON if domain.isActive() else base.Power.OFF
 
     def set_power(self, target: base.Power) -> None:
         """See the base class. `RESET` stops and starts a machine whose boot order has changed since it was started."""
         with self._domain() as domain:
+            libvirt_session.wait_begun(domain, self.environment.name, self.environment.timeout / 2)
             on = bool(domain.isActive())
             if target == base.Power.SOFT_OFF:
                 if on:

@@ -99,6 +99,7 @@ class Redfish(base.ObmDriver):
         "required": ["address", "username", "password"],
         "additionalProperties": False,
     }
+    harmless_options = frozenset({"username", "system_id", "auth_type"})
 
     def __init__(self, options: Options, environment: Environment) -> None:
         super().__init__(options, environment)

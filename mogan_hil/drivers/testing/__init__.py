@@ -4,7 +4,9 @@
 How to add a driver
 -------------------
 1. Write a class in one file of your own package: a subclass of :class:`mogan_hil.drivers.switch.base.SwitchDriver`,
-   :class:`mogan_hil.drivers.obm.base.ObmDriver` or :class:`mogan_hil.drivers.allocator.base.Allocator`. Its docstring's
+   :class:`mogan_hil.drivers.obm.base.ObmDriver`, :class:`mogan_hil.drivers.deploy.base.DeployDriver`,
+   :class:`mogan_hil.drivers.headnode.base.HeadnodeDriver`, :class:`mogan_hil.drivers.allocator.base.Allocator`,
+   :class:`mogan_hil.drivers.ipam.base.Ipam` or :class:`mogan_hil.drivers.network.base.NetworkDriver`. Its docstring's
    first line is what a list of drivers shows; `options_schema` says how it is set up, with `writeOnly: true` for
    secrets; `capabilities` says what it can do.
 2. Name it in your package's metadata, one line in the namespace of its kind::

@@ -53,6 +53,12 @@ class DriverContract(Mixin):
             if any(word in name for word in ("password", "secret", "token", "passphrase")):
                 self.assertIn(name, secret)
 
+    def test_harmless_options_are_options(self) -> None:
+        """See `Driver.harmless_options`: where a device is, and what says whom to trust, is none of them."""
+        harmless = self.driver_class.harmless_options
+        self.assertLessEqual(harmless, set(self.driver_class.options_schema.get("properties", {})))
+        self.assertEqual(set(), harmless & {"host", "address", "endpoint", "uri", "url", "port", "verify_ca"})
+
     def test_summary_is_one_line(self) -> None:
         summary = self.driver_class.summary()
         self.assertTrue(summary.strip())

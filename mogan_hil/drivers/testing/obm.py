@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mogan_hil.drivers.base import DriverError, Environment, Unsupported
-from mogan_hil.drivers.obm.base import BOOT_DEVICE, CONSOLE, SOFT_OFF, ObmDriver, Power
+from mogan_hil.drivers.obm.base import BOOT_DEVICE, CONSOLE, SOFT_OFF, Console, ObmDriver, Power
 from mogan_hil.drivers.testing import base
 
 
@@ -31,6 +31,10 @@ class ObmContract(base.DriverContract):
         """Let the node write to its serial console. The test that needs it is skipped where it is not filled in."""
         self.skipTest("write_console is not filled in")
 
+    def heard_console(self, text: str) -> bool:
+        """Whether the node has received this text from its serial console. The test is skipped as above."""
+        self.skipTest("heard_console is not filled in")
+
     def make_driver(self) -> ObmDriver:
         """Another driver object for the node."""
         driver = self.driver_class(self.options(), self._environment)
@@ -50,6 +54,18 @@ class ObmContract(base.DriverContract):
     def assert_power(self, expected: Power) -> None:
         reached = base.eventually(lambda: self.make_driver().power() == expected, self.power_seconds)
         self.assertTrue(reached, f"the node is not {expected}")
+
+    def assert_read(self, console: Console, text: bytes) -> None:
+        """This comes out of a console in time, which is closed otherwise."""
+        limit = threading.Timer(self.power_seconds, console.close)
+        limit.daemon = True
+        limit.start()
+        read = b""
+        while text not in read:
+            piece = next(console, None)
+            self.assertIsNotNone(piece, f"there was only {read!r}")
+            read += piece or b""
+        limit.cancel()
 
     def test_constructor_does_nothing(self) -> None:
         driver = self.driver_class(self.options(), self._environment)
@@ -99,9 +115,24 @@ class ObmContract(base.DriverContract):
         console = self.driver.console()
         self.addCleanup(console.close)
         self.write_console("hello from the node")
-        read = b""
-        while b"hello from the node" not in read:
-            read += next(console)
+        self.assert_read(console, b"hello from the node")
+
+    def test_console_is_typed_on(self) -> None:
+        """While another thread reads; in pieces, and in their order."""
+        self.can(CONSOLE)
+        console = self.driver.console()
+        self.addCleanup(console.close)
+        threading.Thread(target=lambda: list(console), daemon=True).start()
+        for piece in (b"hello ", b"to the", b" node\r"):
+            console.write(piece)
+        heard = base.eventually(lambda: self.heard_console("hello to the node\r"), self.power_seconds)
+        self.assertTrue(heard, "what was typed did not arrive")
+
+    def test_console_is_typed_on_after_its_end(self) -> None:
+        self.can(CONSOLE)
+        console = self.driver.console()
+        console.close()
+        console.write(b"too late")
 
     def test_console_ends(self) -> None:
         """From another thread, while somebody waits for more."""

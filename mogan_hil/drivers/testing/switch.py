@@ -12,8 +12,10 @@ from typing import ClassVar
 from mogan_hil.drivers.base import DriverError, Environment
 from mogan_hil.drivers.switch.base import (
     ADMIN_STATE,
+    LAG,
     PARKED,
     READ,
+    TAGGED,
     TAGGED_ONLY,
     WATCH,
     PortConfig,
@@ -68,6 +70,12 @@ class SwitchContract(base.DriverContract):
     #: A name that fits `port_name_pattern` and that the device does not have; None where every name is a port.
     unknown_port: ClassVar[str | None] = None
 
+    #: The name of a link aggregation group that the device has, and of one of its members.
+    lag: ClassVar[tuple[str, str] | None] = None
+
+    #: What hands can leave behind on a port of this device.
+    leftovers: ClassVar[tuple[PortState, ...]] = LEFTOVERS
+
     #: Seconds within which a watch reports.
     watch_seconds: ClassVar[float] = 1.0
 
@@ -99,6 +107,11 @@ class SwitchContract(base.DriverContract):
         if missing := set(capabilities) - self.driver.capabilities:
             self.skipTest(f"the driver does not claim {', '.join(sorted(missing))}")
 
+    @property
+    def configs(self) -> tuple[PortConfig, ...]:
+        """Configurations of every kind that the driver can make."""
+        return tuple(config for config in CONFIGS if not config.tagged or TAGGED in self.driver.capabilities)
+
     def state(self, port: str) -> PortState:
         """What a port is, by a driver object that has never seen it."""
         driver = self.make_driver()
@@ -122,22 +135,42 @@ class SwitchContract(base.DriverContract):
         driver.close()
         driver.close()
 
+    def test_identity_is_no_secret(self) -> None:
+        """The service asks for it without the secrets, which it cannot read."""
+        secret = self.driver_class.secret_options()
+        shown = {name: value for name, value in self.options().items() if name not in secret}
+        self.assertEqual(self.driver_class.identity(self.options()), self.driver_class.identity(shown))
+
     def test_each_configuration_after_each_other(self) -> None:
-        for before in CONFIGS:
-            for config in CONFIGS:
+        for before in self.configs:
+            for config in self.configs:
                 self.driver.configure({self.ports[0]: before})
                 self.driver.configure({self.ports[0]: config})
                 self.assert_is(config, self.ports[0])
 
     def test_tagged_only(self) -> None:
         self.can(TAGGED_ONLY)
-        for before in CONFIGS:
+        for before in self.configs:
             self.driver.configure({self.ports[0]: before})
             self.driver.configure({self.ports[0]: PortConfig(None, frozenset({100, 4094}))})
             self.assert_is(PortConfig(None, frozenset({100, 4094})), self.ports[0])
 
+    def test_tagged_alone_is_refused(self) -> None:
+        """What the driver does not claim it refuses, before it changes anything."""
+        before = PortConfig(100)
+        for config in (PortConfig(None, frozenset({200})), PortConfig(100, frozenset({200}))):
+            if {TAGGED if config.native else TAGGED_ONLY} <= self.driver.capabilities:
+                continue
+            self.driver.configure({self.ports[0]: before})
+            with self.assertRaises(DriverError) as caught:
+                self.driver.configure({self.ports[0]: config})
+            self.assertFalse(caught.exception.transient)
+            self.assert_error_texts(caught.exception)
+            if READ in self.driver.capabilities:
+                self.assert_is(before, self.ports[0])
+
     def test_same_again(self) -> None:
-        for config in CONFIGS:
+        for config in self.configs:
             for _ in range(3):
                 self.driver.configure({self.ports[0]: config})
             self.assert_is(config, self.ports[0])
@@ -149,7 +182,7 @@ class SwitchContract(base.DriverContract):
         self.assertFalse(self.state(self.ports[0]).enabled)
 
     def test_batch(self) -> None:
-        configs = dict(zip(self.ports, (PARKED, PortConfig(100), PortConfig(101, frozenset({200}))), strict=False))
+        configs = dict(zip(self.ports, self.configs, strict=False))
         self.driver.configure(configs)
         for port, config in configs.items():
             self.assert_is(config, port)
@@ -159,12 +192,14 @@ class SwitchContract(base.DriverContract):
 
     def test_other_ports_stay(self) -> None:
         first, second = self.ports[:2]
-        self.driver.configure({second: PortConfig(300, frozenset({301}))})
-        for config in CONFIGS:
+        stays = PortConfig(300, frozenset({301} if TAGGED in self.driver.capabilities else ()))
+        self.driver.configure({second: stays})
+        for config in self.configs:
             self.driver.configure({first: config})
-            self.assert_is(PortConfig(300, frozenset({301})), second)
+            self.assert_is(stays, second)
 
     def test_many_vlans(self) -> None:
+        self.can(TAGGED)
         config = PortConfig(1, frozenset(range(2, 4095)))
         self.driver.configure({self.ports[0]: config})
         self.assert_is(config, self.ports[0])
@@ -176,6 +211,23 @@ class SwitchContract(base.DriverContract):
             self.driver.configure({self.unknown_port: PARKED})
         self.assertFalse(caught.exception.transient)
         self.assert_error_texts(caught.exception)
+
+    def test_lag(self) -> None:
+        """A group is a port like any other; its members are none."""
+        if self.lag is None:
+            self.skipTest("the device has no link aggregation group")
+        self.can(LAG)
+        group, member = self.lag
+        self.driver_class.check_port_name(group)
+        for config in self.configs:
+            self.driver.configure({group: config})
+            self.assert_is(config, group)
+            with self.assertRaises(DriverError) as caught:
+                self.driver.configure({member: PortConfig(100)})
+            self.assertFalse(caught.exception.transient)
+            self.assert_error_texts(caught.exception)
+            self.assertIsNone(self.driver.read([member])[member])
+            self.assert_is(config, group)
 
     def test_works_again_after_close(self) -> None:
         self.driver.configure({self.ports[0]: PortConfig(100)})
@@ -202,7 +254,7 @@ class SwitchContract(base.DriverContract):
     def test_read_sees_what_hands_did(self) -> None:
         """At once, and by an object that has just read something else."""
         self.can(READ)
-        for state in LEFTOVERS:
+        for state in self.leftovers:
             self.driver.configure({self.ports[0]: PortConfig(100)})
             self.driver.read(self.ports)
             self.set_by_hand(self.ports[0], state)
@@ -210,8 +262,8 @@ class SwitchContract(base.DriverContract):
 
     def test_leftovers_are_gone(self) -> None:
         self.can(READ)
-        for state in LEFTOVERS:
-            for config in CONFIGS:
+        for state in self.leftovers:
+            for config in self.configs:
                 self.set_by_hand(self.ports[0], state)
                 self.driver.configure({self.ports[0]: config})
                 self.assert_is(config, self.ports[0])

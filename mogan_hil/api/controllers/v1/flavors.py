@@ -7,7 +7,7 @@ from typing import Any
 
 from mogan_hil.api.controllers.v1.nodes import RESOURCE_CLASS, TRAITS
 from mogan_hil.api.expose import Answer, Listing, Page, created, route
-from mogan_hil.api.types import Base, Flag, Name, Text, attribute
+from mogan_hil.api.types import Base, Flag, Name, Strings, Text, attribute
 from mogan_hil.verbs import flavors
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.flavors import FlavorView
@@ -26,6 +26,7 @@ class NewFlavor(FlavorChange):
     name = attribute(Name(), required=True)
     resource_class = attribute(RESOURCE_CLASS, required=True)
     traits = attribute(TRAITS)
+    aggregate_metadata = attribute(Strings())
 
 
 def view(found: FlavorView) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def view(found: FlavorView) -> dict[str, Any]:
         "description": flavor.description,
         "resource_class": flavor.resource_class,
         "traits": flavor.traits,
+        "aggregate_metadata": flavor.aggregate_metadata,
         "public": flavor.public,
         "disabled": flavor.disabled,
         "created_at": flavor.created_at,

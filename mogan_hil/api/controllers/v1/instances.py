@@ -6,23 +6,25 @@ from __future__ import annotations
 from typing import Any
 
 from mogan_hil.api.controllers.v1.claims import Wire
-from mogan_hil.api.controllers.v1.nics import attachment_view
+from mogan_hil.api.controllers.v1.configurations import METADATA, Configuration, wish
+from mogan_hil.api.controllers.v1.nics import ADDRESSES, attachment_view
 from mogan_hil.api.controllers.v1.obm import DEVICE
 from mogan_hil.api.expose import Answer, Listing, Page, accepted, created, operation_views, route
-from mogan_hil.api.types import NAME, Base, Choice, Flag, Name, Number, Ref, Text, attribute
+from mogan_hil.api.types import NAME, Base, Choice, Flag, IpOrCidr, Name, Number, Ref, Text, attribute
 from mogan_hil.common import exception, states
 from mogan_hil.objects.instance import locked_by
-from mogan_hil.verbs import builds, claims, instances
+from mogan_hil.verbs import adoptions, builds, claims, instances
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.instances import InstanceView
 
 ONE = "/v1/instances/{instance}"
 NEW = "a new instance is not locked"
+LOCKS = "it is the lock; its own policy says who may lift it"
 #: The suffix of the last of a hundred.
 NAME_LENGTH = 250
 
 
-class NewInstance(Base):
+class NewInstance(Configuration):
     name = attribute(Name(max_length=NAME_LENGTH), required=True)
     description = attribute(Text())
     project_id = attribute(Text(255, 1, NAME))
@@ -30,6 +32,8 @@ class NewInstance(Base):
     node = attribute(Ref())
     networks = attribute([Wire])
     boot_device = attribute(Text(32, 1, DEVICE))
+    availability_zone = attribute(Ref())
+    server_group = attribute(Ref())
     min_count = attribute(Number(1, 100))
     max_count = attribute(Number(1, 100))
 
@@ -37,6 +41,7 @@ class NewInstance(Base):
 class InstanceChange(Base):
     name = attribute(Name())
     description = attribute(Text())
+    metadata = attribute(METADATA)
 
 
 class PowerTarget(Base):
@@ -44,6 +49,7 @@ class PowerTarget(Base):
 
 
 class Rebuild(Base):
+    image = attribute(Ref())
     boot_device = attribute(Text(32, 1, DEVICE))
 
 
@@ -56,6 +62,7 @@ class NewInterface(Base):
     network = attribute(Ref(), required=True)
     nic = attribute(Ref(), required=True)
     channel = attribute(Text(64, 1))
+    addresses = attribute(ADDRESSES)
 
 
 class Adopted(Base):
@@ -66,6 +73,7 @@ class Adopted(Base):
 def view(found: InstanceView) -> dict[str, Any]:
     """An instance as it is shown."""
     row, flavor, node = found.instance, found.flavor, found.node
+    group, image = found.group, found.image
     holder = locked_by(row)
     lock = (row.admin_lock if holder == "admin" else row.owner_lock) or {}
     return {
@@ -78,6 +86,16 @@ def view(found: InstanceView) -> dict[str, Any]:
         "fault": row.fault,
         "flavor": None if flavor is None else {"uuid": flavor.uuid, "name": flavor.name},
         "node": None if node is None else {"uuid": node.uuid, "name": node.name},
+        "maintenance": node is not None and node.maintenance,
+        "server_group": None if group is None else {"uuid": group.uuid, "name": group.name},
+        "availability_zone": None if node is None else node.availability_zone,
+        "addresses": [
+            {"ip": given.ip, "network": {"uuid": given.network_uuid, "name": given.network_name}, "mac": given.mac}
+            for given in found.addresses
+        ],
+        "image": None if image is None else {"uuid": image.uuid, "name": image.name},
+        "keypair": row.keypair,
+        "metadata": row.labels,
         "locked": holder is not None,
         "locked_by": holder,
         "locked_at": lock.get("at"),
@@ -101,13 +119,17 @@ def create(call: Call, body: dict[str, Any]) -> Answer:
         node=body.get("node"),
         wires=[claims.Wire(**wire) for wire in body.get("networks", [])],
         boot_device=body.get("boot_device"),
+        availability_zone=body.get("availability_zone"),
+        server_group=body.get("server_group"),
+        wish=wish(body),
     )
-    found, operations = builds.create(call, wanted, body.get("project_id"), lowest, highest)
+    found, operations, password = builds.create(call, wanted, body.get("project_id"), lowest, highest)
     shown = [
         {"uuid": instance.uuid, "name": instance.name, "status": instance.status, "operation": operation}
         for instance, operation in zip(found, operation_views(call, operations), strict=True)
     ]
-    return Answer(202, {"instances": shown}, f"/v1/instances/{found[0].uuid}")
+    once = {} if password is None else {"admin_password": password}
+    return Answer(202, {"instances": shown, **once}, f"/v1/instances/{found[0].uuid}")
 
 
 @route(
@@ -118,8 +140,11 @@ def create(call: Call, body: dict[str, Any]) -> Answer:
         "status": Choice(*states.Instance),
         "project": Ref(),
         "flavor": Ref(),
+        "image": Ref(),
         "node": Ref(),
         "locked": Flag(),
+        "availability_zone": Ref(),
+        "ip": IpOrCidr(),
     },
     listing=Listing("instances", instances.SORT_KEYS),
 )
@@ -136,7 +161,7 @@ def get(call: Call, instance: str) -> dict[str, Any]:
 
 @route("PATCH", ONE, body=InstanceChange)
 def update(call: Call, instance: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Rename or describe an instance."""
+    """Rename or describe an instance, or replace its metadata."""
     return view(instances.update(call, instance, body))
 
 
@@ -146,9 +171,10 @@ def delete(call: Call, instance: str) -> Answer:
     return accepted(call, instances.delete(call, instance))
 
 
-@route("PUT", f"{ONE}/lock", body=Lock, exempt="it is the lock; its own policy says who may lift it")
+@route("PUT", f"{ONE}/lock", body=Lock, exempt=LOCKS)
+@route("PUT", "/v1/servers/{instance}/states/lock", body=Lock, exempt=LOCKS)
 def lock(call: Call, instance: str, body: dict[str, Any]) -> Answer:
-    """Lock or unlock an instance."""
+    """Lock or unlock an instance. Mogan's clients call it a server."""
     return Answer(202, view(instances.set_lock(call, instance, body["target"], body.get("reason", ""))))
 
 
@@ -160,8 +186,8 @@ def power(call: Call, instance: str, body: dict[str, Any]) -> Answer:
 
 @route("PUT", f"{ONE}/rebuild", body=Rebuild)
 def rebuild(call: Call, instance: str, body: dict[str, Any]) -> Answer:
-    """Boot an instance anew."""
-    return accepted(call, instances.rebuild(call, instance, body.get("boot_device")))
+    """Boot an instance anew, perhaps from another image."""
+    return accepted(call, instances.rebuild(call, instance, body.get("boot_device"), body.get("image")))
 
 
 @route("GET", f"{ONE}/interfaces", listing=Listing("interfaces"))
@@ -177,7 +203,8 @@ def list_interfaces(call: Call, instance: str) -> list[dict[str, Any]]:
 @route("POST", f"{ONE}/interfaces", body=NewInterface)
 def attach(call: Call, instance: str, body: dict[str, Any]) -> Answer:
     """Attach a NIC of an instance to a network."""
-    return accepted(call, instances.attach(call, instance, body["network"], body["nic"], body.get("channel")))
+    wanted = body.get("addresses", [])
+    return accepted(call, instances.attach(call, instance, body["network"], body["nic"], body.get("channel"), wanted))
 
 
 @route("DELETE", f"{ONE}/interfaces/{{attachment}}")
@@ -189,11 +216,11 @@ def detach(call: Call, instance: str, attachment: str) -> Answer:
 @route("POST", "/v1/instances/adopt", body=Adopted, exempt=NEW)
 def adopt(call: Call, body: dict[str, Any]) -> Answer:
     """Make an instance of a claimed node as it is."""
-    found = instances.adopt(call, body["name"], body["node"])
+    found = adoptions.adopt(call, body["name"], body["node"])
     return created(view(found), "instances", found.instance.uuid)
 
 
 @route("POST", f"{ONE}/release", exempt="only an administrator may, whom no lock stops")
 def release(call: Call, instance: str) -> None:
     """Forget an instance and leave its node as it is."""
-    instances.release(call, instance)
+    adoptions.release(call, instance)

@@ -58,6 +58,7 @@ def member_view(member: Member) -> dict[str, Any]:
         "project_id": member.node.project_id,
         "channel": member.attachment.channel,
         "status": member.attachment.status,
+        "addresses": [{"ip": given.ip, "subnet": given.subnet_uuid} for given in member.addresses],
     }
 
 

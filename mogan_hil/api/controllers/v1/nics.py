@@ -6,12 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from mogan_hil.api.expose import Answer, Listing, accepted, created, route
-from mogan_hil.api.types import Base, Mac, Name, Ref, Text, attribute
+from mogan_hil.api.types import Base, Ip, ListOf, Mac, Name, Ref, Text, attribute
 from mogan_hil.verbs import attachments, nics
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.nics import Attached, NicView
 
 PATH = "/v1/nodes/{node}/nics"
+#: One of each IP version.
+ADDRESSES = ListOf(Ip(), 2)
 
 
 class NewNic(Base):
@@ -22,6 +24,7 @@ class NewNic(Base):
 class NewAttachment(Base):
     network = attribute(Ref(), required=True)
     channel = attribute(Text(64, 1))
+    addresses = attribute(ADDRESSES)
 
 
 def attachment_view(item: Attached) -> dict[str, Any]:
@@ -31,6 +34,7 @@ def attachment_view(item: Attached) -> dict[str, Any]:
         "network": {"uuid": item.network_uuid, "name": item.network_name},
         "channel": item.channel,
         "status": item.status,
+        "addresses": [{"ip": given.ip, "subnet": given.subnet} for given in item.addresses],
     }
 
 
@@ -81,7 +85,8 @@ def delete(call: Call, node: str, nic: str) -> None:
 @route("POST", PATH + "/{nic}/attachments", body=NewAttachment)
 def attach(call: Call, node: str, nic: str, body: dict[str, Any]) -> Answer:
     """Attach a NIC to a network."""
-    return accepted(call, attachments.create(call, node, nic, body["network"], body.get("channel")))
+    wanted = body.get("addresses", [])
+    return accepted(call, attachments.create(call, node, nic, body["network"], body.get("channel"), wanted))
 
 
 @route("GET", PATH + "/{nic}/attachments", listing=Listing("attachments"))

@@ -20,6 +20,10 @@ TRAITS = ListOf(Text(255, 1, TRAIT), 64)
 RESOURCE_CLASS = Text(80, 1, re.compile(r"[A-Za-z0-9_.-]{1,80}"))
 
 
+#: What is told of a node's console.
+CONSOLE = ("status", "reason", "since")
+
+
 class Obm(Base):
     driver = attribute(Text(64, 1), required=True)
     options = attribute(Object())
@@ -59,6 +63,7 @@ def summary(node: Any) -> dict[str, Any]:
         "traits": node.traits,
         "maintenance": node.maintenance,
         "maintenance_reason": node.maintenance_reason,
+        "availability_zone": node.availability_zone,
         "created_at": node.created_at,
     }
 
@@ -69,7 +74,11 @@ def view(found: NodeView) -> dict[str, Any]:
     shown["nics"] = None if found.nics is None else [nics.view(nic, found.shows_cabling) for nic in found.nics]
     if found.metadata is not None:
         shown["metadata"] = found.metadata
+    if found.shows_cabling:
+        shown["failure_domain"] = found.node.failure_domain
     shown["obm_enabled"] = found.node.obm_driver is not None and found.node.obm_enabled
+    if found.shows_console:
+        shown["console"] = None if found.console is None else dict(zip(CONSOLE, found.console, strict=True))
     if found.shows_obm:
         node = found.node
         options = {**node.obm_options, **dict.fromkeys(node.obm_secrets, MASK)}
@@ -87,7 +96,14 @@ def create(call: Call, body: dict[str, Any]) -> Answer:
 @route(
     "GET",
     "/v1/nodes",
-    query={"free": Flag(), "project": Ref(), "resource_class": Ref(), "traits": TRAITS, "maintenance": Flag()},
+    query={
+        "free": Flag(),
+        "project": Ref(),
+        "resource_class": Ref(),
+        "traits": TRAITS,
+        "maintenance": Flag(),
+        "availability_zone": Ref(),
+    },
     listing=Listing("nodes", nodes.SORT_KEYS),
 )
 def list_(call: Call, page: Page, **filters: Any) -> list[dict[str, Any]]:

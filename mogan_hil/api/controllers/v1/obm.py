@@ -55,5 +55,5 @@ def set_boot_device(call: Call, node: str, body: dict[str, Any]) -> Answer:
 
 @route("PUT", "/v1/nodes/{node}/obm", body=Enabled)
 def enable(call: Call, node: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Allow or forbid power and boot device of a node."""
+    """Allow or forbid power, boot device and console of a node."""
     return {"enabled": obm.enable(call, node, body["enabled"]).obm_enabled}

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from mogan_hil.api.controllers.v1 import headnodes as headnode_views
 from mogan_hil.api.controllers.v1 import networks as network_views
 from mogan_hil.api.controllers.v1 import nodes as node_views
 from mogan_hil.api.expose import Answer, Listing, Page, location, route
 from mogan_hil.api.types import Name
 from mogan_hil.common import exception
-from mogan_hil.verbs import networks, nodes, projects
+from mogan_hil.verbs import headnodes, networks, nodes, projects
 from mogan_hil.verbs.base import Call
 
 
@@ -65,3 +66,9 @@ def list_nodes(call: Call, page: Page, project: str) -> list[dict[str, Any]]:
 def list_networks(call: Call, page: Page, project: str) -> list[dict[str, Any]]:
     """List the networks that a project owns or was given access to."""
     return [network_views.view(found) for found in projects.networks(call, project, page)]
+
+
+@route("GET", "/v1/projects/{project}/headnodes", listing=Listing("headnodes", headnodes.SORT_KEYS))
+def list_headnodes(call: Call, page: Page, project: str) -> list[dict[str, Any]]:
+    """List the headnodes of a project."""
+    return [headnode_views.view(found) for found in projects.headnodes(call, project, page)]
