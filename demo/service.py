@@ -36,7 +36,7 @@ class Service:
 
         :raises Failed: it does not
         """
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         found = None
         while found is None:
             found = re.search(r"^listening on (\S+)$", self._house.log("mogan-hil.log"), re.MULTILINE)
@@ -58,7 +58,7 @@ class Service:
         return {**self._house.environment, "OS_CLIENT_CONFIG_FILE": clouds, "OS_CLOUD": "mogan-hil"}
 
 
-def finished(api: rest.Api, operation: dict[str, Any], seconds: float = 20) -> dict[str, Any]:
+def finished(api: rest.Api, operation: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
     """An operation, when it is done.
 
     :raises Failed: it ended in error, or not in time

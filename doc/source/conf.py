@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "doc/ext"))
 project = "mogan_hil"
 copyright = "the mogan_hil developers"
 extensions = [
+    "cliff.sphinxext",
     "sphinx.ext.autodoc",
     "mogan_hil_docs",
     "openstackdocstheme",
@@ -24,6 +25,8 @@ config_generator_config_file = str(ROOT / "etc/mogan_hil/config-generator.conf")
 sample_config_basename = "_static/mogan_hil"
 policy_generator_config_file = str(ROOT / "etc/mogan_hil/policy-generator.conf")
 sample_policy_basename = "_static/mogan_hil"
+
+autoprogram_cliff_application = "openstack"
 
 html_theme = "openstackdocs"
 openstackdocs_auto_name = False
