@@ -29,8 +29,11 @@ run: .venv/.package ## start the service and keep it; ARGS=... are its options
 test: .venv/.package ## run the tests with real servers; T=regex runs those that match
 	@$(BIN)/python -m tests.servers --install -- $(BIN)/python -m tests.run_summary $(if $(T),'$(T)')
 
-lint: .venv/.lint ## hacking, ruff, mypy --strict and the import layers
-	@failed=; for check in flake8 "ruff check" "ruff format --check --quiet" "mypy --strict" lint-imports; do \
+SHELL_FILES := devstack/plugin.sh devstack/settings tests/real/devstack_functions.sh
+
+lint: .venv/.lint ## hacking, ruff, mypy --strict, the import layers and shell
+	@failed=; for check in flake8 "ruff check" "ruff format --check --quiet" "mypy --strict" lint-imports \
+			"shellcheck -s bash $(SHELL_FILES)" "bashate --max-line-length 120 -i E005 $(SHELL_FILES)"; do \
 		echo "$$check"; $(BIN)/$$check || failed=1; \
 	done; [ -z "$$failed" ]
 
@@ -42,6 +45,7 @@ docs: .venv/.lint ## build the documents into */build/html
 	done
 
 clean: ## remove the environment and everything that was built
-	rm -rf .venv .venv-keystone .tox .stestr .mypy_cache .ruff_cache .import_linter_cache cover .coverage* *.egg-info build dist
+	rm -rf .venv .venv-keystone .tox .stestr tests.log .mypy_cache .ruff_cache .import_linter_cache cover .coverage*
+	rm -rf *.egg-info build dist
 	rm -rf doc/build api-ref/build releasenotes/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -31,6 +32,9 @@ from tests.servers.base import find_program, free_port
 
 #: IPMI 2.0, 22.13: Get Channel Authentication Capabilities, in an RMCP packet without a session.
 PROBE = bytes.fromhex("0600ff07 00 00000000 00000000 09 2018c8 8100388e04b5")
+
+#: The types of packets of a login, one of the client and one of the controller.
+RAKP_1, RAKP_2 = 0x12, 0x13
 
 
 def start(
@@ -58,12 +62,13 @@ def start(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    if process.returncode is None:  # or its number may be another process's by now
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def wait_for(what: str, log: Path, ready: Any, seconds: float = 60) -> None:
+def wait_for(what: str, log: Path, ready: Any, seconds: float = 180) -> None:
     """Until `ready()` is true."""
     end = time.monotonic() + seconds
     while not ready():
@@ -133,6 +138,7 @@ class IpmiSim(fixtures.Fixture):
         self.directory = Path(self.useFixture(fixtures.TempDir()).path)
         self.port = free_port()
         self.password = secrets.token_hex(8)
+        self._heard = b""
         self._terminal, theirs = pty.openpty()
         tty.setraw(theirs)
         self.addCleanup(os.close, self._terminal)
@@ -169,6 +175,12 @@ class IpmiSim(fixtures.Fixture):
     def write_console(self, text: str) -> None:
         """The machine writes to its serial port."""
         os.write(self._terminal, text.encode())
+
+    def heard_console(self) -> str:
+        """What came out of the serial port until now."""
+        while select.select([self._terminal], [], [], 0)[0]:
+            self._heard += os.read(self._terminal, 65536)
+        return self._heard.decode()
 
 
 class BootFlagsBmc(fixtures.Fixture):
@@ -238,6 +250,30 @@ class Relay(fixtures.Fixture):
         timer = threading.Timer(self._delay, send)
         timer.daemon = True
         timer.start()
+
+
+class LateRelay(Relay):
+    """A line on which the first answer to a login comes when another try was begun, just before the answer to that.
+
+    The packets are told by their types: IPMI 2.0, table 13-16.
+    """
+
+    def _setUp(self) -> None:
+        super()._setUp()
+        self._held: tuple[Any, tuple[Any, ...]] | None = None
+        self.came_late = False
+
+    def _later(self, function: Any, *args: Any) -> None:
+        packet = args[0]
+        kind = packet[5] & 0x3F if packet[4] == 6 else None
+        if kind == RAKP_2 and self._held is None and not self.came_late:
+            self._held = function, args
+            return
+        if kind == RAKP_1 and self._held is not None:
+            (late, arguments), self._held = self._held, None
+            self.came_late = True
+            late(*arguments)
+        super()._later(function, *args)
 
 
 class BlackHole(fixtures.Fixture):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import threading
 import time
 import types
 from pathlib import Path
@@ -89,10 +90,14 @@ def redfish(port: int, directory: Path, password: str) -> None:
     app.config.update(SUSHY_EMULATOR_FAKE_DRIVER=True, SUSHY_EMULATOR_STATE_DIR=str(directory))
     app.config["SUSHY_EMULATOR_FAKE_SYSTEMS"] = [machine]
     sessions: dict[str, str] = {}
+    saving = threading.Lock()
     boot = {"BootSourceOverrideEnabled": "Disabled"}
 
     def save() -> None:
-        (directory / "sessions.json").write_text(json.dumps(sorted(sessions)))
+        with saving:
+            new = directory / "sessions.new"
+            new.write_text(json.dumps(sorted(sessions)))
+            new.rename(directory / "sessions.json")
 
     @app.before_request
     def check() -> Any:

@@ -78,13 +78,27 @@ class Directory(fixtures.Fixture):
         self.addCleanup(self._root.delete, f"/{kind}s/{made['id']}", raise_exc=False)
         return made
 
-    def register(self, url: str) -> str:
-        """Put the service into the catalog, in a region of its own; returns the id of its entry."""
+    def register(self, url: str, region: str | None = None) -> str:
+        """Put the service into the catalog; returns the id of its entry.
+
+        :param region: an existing one; None for one of its own
+        """
         made = self._make("service", type=SERVICE_TYPE, name="mogan_hil")
         for interface in ("public", "internal", "admin"):
-            values = {"service_id": made["id"], "interface": interface, "url": url, "region_id": self.region}
+            values = {"service_id": made["id"], "interface": interface, "url": url, "region_id": region or self.region}
             self._make("endpoint", **values)
         return str(made["id"])
+
+    def service_user(self, name: str) -> None:
+        """A further account for the service, which is called this and nothing more."""
+        user = self._make("user", name=name, password=PASSWORD, domain_id="default")["id"]
+        roles = {role["name"]: role["id"] for role in self._root.get("/roles").json()["roles"]}
+        self._root.put(f"/projects/{self.projects['service']}/users/{user}/roles/{roles['service']}")
+
+    def be_in_region(self) -> None:
+        """Let Keystone itself be in the region, too, as it is in a cloud of one."""
+        service = self._root.get("/services", params={"type": "identity"}).json()["services"][0]["id"]
+        self._make("endpoint", service_id=service, interface="public", url=self.url, region_id=self.region)
 
     def unregister(self, service_id: str) -> None:
         """Take the service out of the catalog."""
@@ -143,6 +157,8 @@ class Directory(fixtures.Fixture):
         own = adapter.Adapter(self.session(name), endpoint_override=self.url)
         path = f"/users/{self.users[name]}/application_credentials"
         made = own.post(path, json={"application_credential": values}).json()["application_credential"]
+        # Before its user goes: SQLite gives the number of its row out again, and Keystone leaves the roles of that.
+        self.addCleanup(self._root.delete, f"{path}/{made['id']}", raise_exc=False)
         return v3.ApplicationCredential(
             self.url, application_credential_id=made["id"], application_credential_secret=made["secret"]
         )
@@ -240,7 +256,7 @@ class Relay(fixtures.Fixture):
             return self.trouble(handler)
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("host", "connection")}
         address = self._target.removesuffix("/v3") + handler.path
-        answer = requests.request(handler.command, address, data=body, headers=headers, timeout=30)
+        answer = requests.request(handler.command, address, data=body, headers=headers, timeout=120)
         data = answer.content.replace(self._target.encode(), self.url.encode())
         handler.send_response(answer.status_code)
         for name, value in answer.headers.items():

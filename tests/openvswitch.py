@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +30,19 @@ _numbers = itertools.count()
 
 
 def unique(suffix: str = "") -> str:
-    """A name for a device or a namespace that no other process has; at most 15 characters, IFNAMSIZ of Linux."""
-    return f"m{os.getpid() % 0xFFFFF:x}{next(_numbers):x}{suffix}"[:15]
+    """A name for a device or a namespace that no other process has; at most 14 characters, of 15 that Linux takes.
+
+    :param suffix: at most two characters
+    """
+    return f"m{os.getpid():06x}{next(_numbers):x}{suffix}"  # a process has less than 65536 of them
 
 
 def run(*command: str) -> str:
     """Run a command and return what it printed.
 
-    :raises RuntimeError: it failed or took longer than 20 seconds
+    :raises RuntimeError: it failed
     """
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
@@ -112,7 +116,7 @@ class OpenVSwitch(fixtures.Fixture):
         """Start the OVSDB server and wait until it listens."""
         self.socket.unlink(missing_ok=True)
         self._start("ovsdb-server", f"{self.directory}/conf.db", f"--remote=punix:{self.socket}", *self.remotes)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 90
         while not self._listens():
             if time.monotonic() > end:
                 raise RuntimeError("ovsdb-server does not start: " + self.log("ovsdb-server"))
@@ -134,7 +138,7 @@ class OpenVSwitch(fixtures.Fixture):
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -155,7 +159,37 @@ class OpenVSwitch(fixtures.Fixture):
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl, which waits until ovs-vswitchd has applied the change."""
-        return run("ovs-vsctl", "--timeout=15", f"--db={self.endpoint}", *arguments)
+        return run("ovs-vsctl", "--timeout=90", f"--db={self.endpoint}", *arguments)
+
+    def forward_all(self) -> None:
+        """Wait until the datapath has forwarded every frame that was sent to it."""
+        waiting = Path(f"/proc/{self._processes['ovs-vswitchd'].pid}/net/packet")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            # It has read what the kernel keeps for it (Rmem), and has gone on to the next thing after that.
+            if not any(int(line.split()[6]) for line in waiting.read_text().splitlines()[1:]):
+                self._ask_vswitchd("version")
+                return
+            time.sleep(0.002)
+
+    def forget(self) -> None:
+        """Have the datapath forget what it decided, as it does by itself some time after each change."""
+        self._ask_vswitchd("revalidator/purge")
+
+    def revalidate(self) -> None:
+        """Wait until the datapath has taken back what it decided before the last change. It is slow with thousands."""
+        for _ in range(2):  # a look at all of it may have begun before the change
+            self._ask_vswitchd("revalidator/wait")
+
+    def _ask_vswitchd(self, method: str) -> None:
+        """A round of its main loop, which forwards and answers in turn. The protocol: ovs-appctl(8)."""
+        with socket.socket(socket.AF_UNIX) as ctl:
+            ctl.settimeout(90)
+            ctl.connect(str(self.directory / "ovs-vswitchd.ctl"))
+            ctl.sendall(json.dumps({"id": 0, "method": method, "params": []}).encode())
+            answer = json.loads(ctl.recv(65536))
+        if answer["error"] is not None:
+            raise RuntimeError(f"{method}: {answer['error']}")
 
     def set_port(self, port: str, *settings: str) -> None:
         """Make a port so by hand: only these settings, every other VLAN setting cleared."""
@@ -187,6 +221,14 @@ class OpenVSwitch(fixtures.Fixture):
         run("ip", "-n", self.namespace, "-batch", str(batch))
         self.vsctl(*_each("add-port", self.bridge, ports))
         return ports
+
+    def add_bond(self) -> tuple[str, str]:
+        """A link aggregation group of two; its name, and that of one of its members."""
+        group, members = unique("g"), [unique("d") for _ in range(2)]
+        for member in members:
+            run("ip", "-n", self.namespace, "link", "add", member, "type", "veth", "peer", "name", f"{member}x")
+        self.vsctl("add-bond", self.bridge, group, *members)
+        return group, members[0]
 
 
 def _each(verb: str, what: str, ports: Collection[str], *rest: str) -> list[str]:
@@ -287,6 +329,11 @@ class Host(fixtures.Fixture):
             if count % 64 == 0:
                 time.sleep(0.003)
 
+    def settle(self) -> None:
+        """Wait until what was sent has arrived wherever it does."""
+        self._switch.forward_all()
+        time.sleep(0.05)  # for the kernel, which hands them over
+
     def received(self) -> list[Received]:
         """The frames of ours that have arrived since the last time."""
         found = []
@@ -321,7 +368,7 @@ class Host(fixtures.Fixture):
             done.set()
             thread.join()
 
-    def wait_for_any(self, seconds: float = 5.0) -> bool:
+    def wait_for_any(self, seconds: float = 30.0) -> bool:
         """Whether a frame arrives in time. It and those with it are gone after this."""
         end = time.monotonic() + seconds
         while not self.received():
@@ -330,17 +377,8 @@ class Host(fixtures.Fixture):
             time.sleep(0.002)
         return True
 
-    def wait_for(self, number: int, seconds: float = 5.0) -> bool:
-        """Whether a frame with this number arrives in time. Frames before it are gone after this."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if any(frame.number == number for frame in self.received()):
-                return True
-            time.sleep(0.002)
-        return False
-
-    def pings(self, other: Host, tries: int = 3) -> bool:
-        """Whether one of a few pings is answered. What ARP learnt before is forgotten first."""
+    def pings(self, other: Host, tries: int = 30) -> bool:
+        """Whether one of some pings is answered. What ARP learnt before is forgotten first."""
         run("ip", "-n", self.namespace, "neigh", "flush", "dev", "eth0")
         command = ("ip", "netns", "exec", self.namespace, "ping", "-q", "-c1", "-W1", other.address)
         return any(not subprocess.run(command, capture_output=True, check=False).returncode for _ in range(tries))
@@ -351,17 +389,33 @@ def passing(
 ) -> list[set[int]]:
     """The numbers of the frames of `sender` that arrive at each receiver.
 
-    Open vSwitch may lose some of many thousand frames: what did not arrive everywhere is sent once more.
+    Open vSwitch may lose some of many thousand frames, and a busy machine is late with them: what did not arrive
+    everywhere is sent again, until that has brought nothing more twice in a row.
     """
     arrived: list[set[int]] = [set() for _ in receivers]
     for host in receivers:
         host.received()
-    for _ in range(2):
+    in_vain = 0
+    for _ in range(20):
+        before = sum(map(len, arrived))
         sender.send([frame for frame in frames if not all(frame[0] in numbers for numbers in arrived)], to)
-        time.sleep(0.1)
-        for host, numbers in zip(receivers, arrived, strict=True):
-            numbers.update(frame.number for frame in host.received())
+        sender.settle()
+        while _arriving(receivers, arrived):
+            pass
+        found = sum(map(len, arrived))
+        in_vain = in_vain + 1 if found == before else 0
+        if found == len(frames) * len(arrived) or in_vain == 2:
+            break
     return arrived
+
+
+def _arriving(receivers: Collection[Host], arrived: Sequence[set[int]]) -> bool:
+    """Note what arrives within a tenth of a second; returns whether anything did."""
+    time.sleep(0.1)
+    found = [host.received() for host in receivers]
+    for numbers, frames in zip(arrived, found, strict=True):
+        numbers.update(frame.number for frame in frames)
+    return any(found)
 
 
 def every_vlan(vlans: Collection[int] = range(1, 4095)) -> list[tuple[int, bytes]]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the tests with stestr and end with what was skipped, why, and one line of totals.
+"""Run the tests with stestr and end with what failed, what was skipped, why, and one line of totals.
 
 python -m tests.run_summary [REGEX ...]            run the tests (all, or those that match) and summarise
-python -m tests.run_summary --allowed-skips FILE   say which tests of the last run were skipped and are not in FILE
+python -m tests.run_summary --allowed-skips FILE   say what failed in the last run, or was skipped and is not in FILE
 
 A line of FILE is the id of a test that may be skipped, then ` # ` and the reason.
 """
@@ -25,6 +25,8 @@ import testtools
 STESTR = (sys.executable, "-m", "stestr.cli")
 _PASSED = ("success", "xfail")
 _NEXT_RUN = Path(".stestr/next-stream")
+#: What the service logs while it is tested, much of it by intent.
+LOG = Path("tests.log")
 
 
 @dataclass
@@ -32,7 +34,8 @@ class Summary:
     """What became of the tests of one run."""
 
     passed: int = 0
-    failed: int = 0
+    #: test id -> the last line of what it said
+    failures: dict[str, str] = field(default_factory=dict)
     #: test id -> why
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -45,7 +48,11 @@ class Summary:
             reason = test["details"].get("reason")
             self.skipped[test["id"]] = " ".join(reason.as_text().split()) if reason else "no reason given"
         elif status != "exists":
-            self.failed += 1
+            self.failures[test["id"]] = _last_line(test["details"]) or f"ended as {status}"
+
+    def failure_report(self) -> str:
+        """The failed tests, one line each."""
+        return "".join(f"{test} # {why}\n" for test, why in sorted(self.failures.items()))
 
     def skip_report(self) -> str:
         """The skipped tests, one line each, in the form of the file of allowed skips."""
@@ -53,7 +60,14 @@ class Summary:
 
     def totals(self) -> str:
         """The closing line."""
-        return f"{self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped"
+        return f"{self.passed} passed, {len(self.failures)} failed, {len(self.skipped)} skipped"
+
+
+def _last_line(details: Mapping[str, Any]) -> str:
+    """The last line of a test's traceback, which names the error; at most 300 characters."""
+    texts = (details[name].as_text().strip() for name in sorted(details) if name.startswith("traceback"))
+    lines = [text.splitlines()[-1].strip() for text in texts if text]
+    return lines[-1][:300] if lines else ""
 
 
 def read_stream(stream: bytes) -> Summary:
@@ -76,15 +90,20 @@ def run(regexes: Sequence[str]) -> int:
     before = _NEXT_RUN.read_text() if _NEXT_RUN.exists() else None
     # Many tests wait for a server or a switch, so one worker a core leaves none of the cores idle for long.
     workers = max(2, os.cpu_count() or 1)
-    code = subprocess.run([*STESTR, "run", f"--concurrency={workers}", *regexes], check=False).returncode
+    command = [*STESTR, "run", f"--concurrency={workers}", *regexes]
+    with LOG.open("wb") as log:
+        code = subprocess.run(command, stderr=log, check=False).returncode
     if not _NEXT_RUN.exists() or _NEXT_RUN.read_text() == before:
-        print("\nNo test was run.\n0 passed, 1 failed, 0 skipped", flush=True)
+        last = LOG.read_text(errors="replace")[-4000:]
+        print(f"{last}\nNo test was run.\n0 passed, 1 failed, 0 skipped", flush=True)
         return code or 1
     summary = last_run()
     if summary.skipped:
         print(f"\nSkipped, and why:\n{summary.skip_report()}", end="")
+    if summary.failures:
+        print(f"\nFailed:\n{summary.failure_report()}What the service logged meanwhile is in {LOG}.")
     print(f"\n{summary.totals()}", flush=True)
-    return code or (1 if summary.failed else 0)
+    return code or (1 if summary.failures else 0)
 
 
 def read_allowed(text: str) -> set[str]:
@@ -94,7 +113,7 @@ def read_allowed(text: str) -> set[str]:
 
 
 def check_skips(path: Path) -> int:
-    """Compare the skips of the last run with those allowed, then print the totals.
+    """Print the failures of the last run, the skips that are not allowed, then the totals.
 
     :returns: the exit code, 1 also if that run failed or had no test
     """
@@ -103,8 +122,10 @@ def check_skips(path: Path) -> int:
     if new:
         print(f"{len(new)} skipped tests are not in {path}:")
         print("".join(f"    {test} # {summary.skipped[test]}\n" for test in new), end="")
+    if summary.failures:
+        print(f"Failed:\n{summary.failure_report()}", end="")
     print(summary.totals(), flush=True)
-    return 1 if new or summary.failed or not summary.passed else 0
+    return 1 if new or summary.failures or not summary.passed else 0
 
 
 def main(arguments: Sequence[str]) -> int:

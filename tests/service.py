@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -28,23 +29,30 @@ import requests
 import sqlalchemy as sa
 import webtest
 from oslo_config import cfg
+from oslo_messaging.notify import _impl_test
 
 from mogan_hil.api import process
 from mogan_hil.api.app import make_app
 from mogan_hil.cmd.all_in_one import add_admin
+from mogan_hil.common import sealing
 from mogan_hil.conductor.service import Conductor
 from mogan_hil.db import migration
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.loader import Drivers
+from mogan_hil.rpc import notifier
+from tests import forks
+from tests.servers import base
 
 PASSWORD = "secret"
-WAIT = 30.0
+#: Seconds in which whatever is waited for has come about, on a machine that does much else.
+WAIT = 90.0
 
 #: Quick settings: what takes seconds in operation takes tenths here.
 SETTINGS: Mapping[tuple[str, str], Any] = {
     ("auth", "strategy"): "local",
     ("auth", "hash_cost"): 4,
     ("auth", "proof_ttl"): 5.0,
+    ("auth", "lockout_failures"): 0,
     ("conductor", "sweep_interval"): 0.5,
     ("conductor", "retry_delay"): 0.05,
     ("conductor", "max_retry_delay"): 0.2,
@@ -181,6 +189,22 @@ class Answer:
         return json.loads(self._data) if self._data else None
 
 
+@functools.cache
+def broker() -> str | None:
+    """The URL of RabbitMQ, None where it is not to be had here.
+
+    It is of a virtual host that no other process of tests uses: who asks on one may be answered by any conductor there.
+    """
+    url = os.environ.get("MOGAN_HIL_TEST_RABBIT_URL")
+    hosts = os.environ.get("MOGAN_HIL_TEST_RABBIT_VHOSTS", "").split()
+    if url is None or not hosts:
+        return url
+    mine = base.take(f"vhost-{sa.engine.make_url(url.replace('rabbit:', 'amqp:', 1)).port}", range(len(hosts)))
+    if mine is None:
+        raise AssertionError("more processes of tests than virtual hosts of RabbitMQ")
+    return f"{url}{hosts[mine]}"
+
+
 def databases() -> list[tuple[str, str | None]]:
     """Each kind of database with the URL of its server, None where it is not to be had here."""
     return [
@@ -225,11 +249,17 @@ class DatabaseFixture(fixtures.Fixture):
         engine.dispose()
 
     def _drop(self, root: sa.Engine, name: str) -> None:
-        with root.connect() as connection:
-            if self._kind == "postgresql":
-                connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-            else:
-                connection.execute(sa.text(f"DROP DATABASE {name}"))
+        force = " WITH (FORCE)" if self._kind == "postgresql" else ""
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                with root.connect() as connection:
+                    connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}{force}"))
+                break
+            except sa.exc.DBAPIError:  # PostgreSQL gives those who are connected five seconds to be gone
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
         root.dispose()
 
     @classmethod
@@ -277,8 +307,11 @@ class Embedded(fixtures.Fixture):
         logging.getLogger("mogan_hil").setLevel(logging.WARNING)
         for (group, option), value in self._settings.items():
             self.conf.set_override(option, value, group=group)
-        self.database = Database(self.conf)
+        sealing.ensure(self.conf.secrets.key_file, self.conf.secrets.public_key_file)
+        self.database = process.open_database(self.conf)
         self.addCleanup(self.database.dispose)
+        self.addCleanup(_impl_test.reset)  # what its driver `test` heard is no matter of the next one
+        self.addCleanup(notifier.close_all)
         add_admin(self.conf, self.database, PASSWORD)
         self.drivers = Drivers()
         self.conductor = Conductor(self.conf, self.database, self.drivers)
@@ -307,11 +340,16 @@ class Embedded(fixtures.Fixture):
 
     @contextlib.contextmanager
     def statements(self) -> Iterator[list[str]]:
-        """The SQL statements within the block, without those that begin and end transactions."""
+        """The SQL statements of this thread within the block, without those that begin and end transactions.
+
+        What a conductor does meanwhile is not among them.
+        """
         found: list[str] = []
+        mine = threading.get_ident()
 
         def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            if statement.split(" ", 1)[0] not in ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"):
+            ends = statement.split(" ", 1)[0] in ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+            if threading.get_ident() == mine and not ends:
                 found.append(statement)
 
         sa.event.listen(self.database.engine, "before_cursor_execute", note)
@@ -321,6 +359,9 @@ class Embedded(fixtures.Fixture):
             sa.event.remove(self.database.engine, "before_cursor_execute", note)
 
 
+Started = subprocess.Popen[str] | forks.Fork
+
+
 class Processes(fixtures.Fixture):
     """API processes and conductors of their own, as a site has them.
 
@@ -328,6 +369,7 @@ class Processes(fixtures.Fixture):
     :param apis: how many processes of the API, each on its own port
     :param conductors: how many
     :param rabbit: whether a broker carries the wake-ups; without one the conductors find work by their sweep
+    :param forks: whether the processes are forks, which start at once; else the commands are run
     """
 
     def __init__(
@@ -338,13 +380,16 @@ class Processes(fixtures.Fixture):
         conductors: int = 1,
         rabbit: bool = False,
         settings: Mapping[tuple[str, str], Any] = {},
+        forks: bool = True,
     ) -> None:
         super().__init__()
         self._kind = database
+        self._forks = forks
         self._apis = apis
         self._conductors = conductors
         self._rabbit = rabbit
         self._settings = {**SETTINGS, **settings}
+        self._killed: list[Started] = []
 
     def _setUp(self) -> None:
         self.state_dir = Path(self.useFixture(fixtures.TempDir()).path)
@@ -352,6 +397,7 @@ class Processes(fixtures.Fixture):
         self.config = self.state_dir / "mogan_hil.conf"
         self.config.write_text(self._text())
         conf = process.configure(cfg.ConfigOpts(), [], [str(self.config)])
+        sealing.ensure(conf.secrets.key_file, conf.secrets.public_key_file)
         self.database = Database(conf)
         self.addCleanup(self.database.dispose)
         add_admin(conf, self.database, PASSWORD)
@@ -369,7 +415,7 @@ class Processes(fixtures.Fixture):
         groups["database"]["connection"] = self.url.replace("%", "%%")
         groups["api"] = {"port": 0, "threads": 4}
         if self._rabbit:
-            groups["DEFAULT"]["transport_url"] = os.environ["MOGAN_HIL_TEST_RABBIT_URL"]
+            groups["DEFAULT"]["transport_url"] = broker()
         for (group, option), value in self._settings.items():
             groups.setdefault(group, {})[option] = value
         return "\n".join(
@@ -381,35 +427,43 @@ class Processes(fixtures.Fixture):
         """Start a process of the API; returns its address."""
         return self._ready(self._start("mogan-hil-api"), "listening on ").rpartition(" ")[2]
 
-    def start_conductor(self) -> subprocess.Popen[str]:
+    def start_conductor(self) -> Started:
         """Start a conductor, and wait until it works."""
         started = self._start("mogan-hil-conductor")
         self._ready(started, "the conductor works")
         return started
 
-    def kill_conductor(self, conductor: subprocess.Popen[str]) -> None:
+    def kill_conductor(self, conductor: Started) -> None:
         """kill -9 a conductor with all its processes, as a power cut would."""
         os.killpg(conductor.pid, signal.SIGKILL)
         conductor.wait()
+        self._killed.append(conductor)
 
     def logs(self) -> str:
         """What all the processes logged."""
         return "\n".join(path.read_text() for path in sorted(self.state_dir.glob("*.log")))
 
-    def _start(self, command: str) -> subprocess.Popen[str]:
+    def _start(self, command: str) -> Started:
         log = open(self.state_dir / f"{command}-{uuid.uuid4().hex[:6]}.log", "w", encoding="utf-8")  # noqa: SIM115
         self.addCleanup(log.close)
-        started = subprocess.Popen(
-            [str(Path(sys.executable).parent / command), "--config-file", str(self.config)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-        self.addCleanup(_end, started)
+        program = [str(Path(sys.executable).parent / command), "--config-file", str(self.config)]
+        started: Started
+        if self._forks and forks.able(command):
+            started = forks.Fork(*program, stderr=log)
+        else:
+            started = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        self.addCleanup(self._end, started)
         return started
 
-    def _ready(self, started: subprocess.Popen[str], sign: str) -> str:
+    def _end(self, started: Started) -> None:
+        if started not in self._killed:  # else its number may be another process's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+        if started.stdout is not None:
+            started.stdout.close()
+
+    def _ready(self, started: Started, sign: str) -> str:
         assert started.stdout is not None
         line = started.stdout.readline().strip()
         if not line.startswith(sign):
@@ -417,16 +471,13 @@ class Processes(fixtures.Fixture):
         return line
 
 
-def _end(started: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(started.pid, signal.SIGKILL)
-    started.wait()
-    if started.stdout is not None:
-        started.stdout.close()
-
-
 class _Http:
-    """Sends requests to one address, on connections that are kept, one a thread."""
+    """Sends requests to one address, on connections that are kept, one a thread.
+
+    One that was idle for a while is not used any more: the server may be closing it at this moment.
+    """
+
+    IDLE = 3.0
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -434,12 +485,15 @@ class _Http:
 
     def __call__(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session, self._local.used = requests.Session(), time.monotonic()
+        if time.monotonic() - self._local.used > self.IDLE:
+            self._local.session.close()
         options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
         if body is None:
             options = {}
-        answer = self._local.session.request(method, self._url + path, headers=headers, timeout=60, **options)
+        answer = self._local.session.request(method, self._url + path, headers=headers, timeout=WAIT, **options)
+        self._local.used = time.monotonic()
         return Answer(answer.status_code, answer.headers, answer.content)
 
 
-__all__ = ["PASSWORD", "Answer", "Api", "DatabaseFixture", "Embedded", "Processes", "databases"]
+__all__ = ["PASSWORD", "Answer", "Api", "DatabaseFixture", "Embedded", "Processes", "broker", "databases"]

@@ -48,7 +48,7 @@ class TestFakeSwitch(FakeTestCase):
                 work = [processes.submit(configure_many, str(self.where[0]), first) for first in (0, 20)]
                 work += [threads.submit(configure_many, self.where[0], first) for first in (40, 60, 80, 100)]
                 for each in work:
-                    each.result(60)
+                    each.result(180)
         read = self.make().read([f"p{number}" for number in range(120)])
         self.assertEqual(list(range(1, 121)), [state.native for state in read.values()])
 
@@ -82,6 +82,20 @@ class TestFakeSwitch(FakeTestCase):
             self.make(crash=["*"]).configure({"p": PARKED})
         with self.assertRaises(DriverError):
             self.make(unreadable=True).read(["p"])
+
+    def test_hold(self):
+        """A call goes on when it is not held any more, and only then; others are not held."""
+        fake.set_faults(*self.where, hold=["configure"])
+        driver = self.make()
+        driver.configure({"p0": PARKED, "p1": PARKED})
+        held = threading.Thread(target=driver.configure, args=({"p0": PARKED, "p1": PortConfig(10)},))
+        held.start()
+        held.join(0.1)
+        self.assertEqual([None, None], [state.native for state in driver.read(["p0", "p1"]).values()])
+        self.assertTrue(held.is_alive())
+        fake.set_faults(*self.where, hold=["park"])
+        held.join(180)
+        self.assertEqual(10, driver.read(["p1"])["p1"].native)
 
     def test_faults_from_outside(self):
         driver = self.make()
@@ -131,6 +145,22 @@ class TestFakeObm(FakeTestCase):
         start = time.monotonic()
         self.make().set_power(Power.ON)
         self.assertGreater(time.monotonic() - start, 0.19)
+
+    def test_hold(self):
+        """What is held is told from what is not."""
+        obm_fake.set_faults(*self.where, hold=["on", "boot_device"])
+        driver = self.make()
+        driver.set_power(Power.CYCLE)
+        changes = [(driver.set_power, Power.ON), (driver.set_boot_device, "pxe", True)]
+        held = [threading.Thread(target=change, args=arguments) for change, *arguments in changes]
+        for each in held:
+            each.start()
+        driver.set_power(Power.OFF)
+        self.assertEqual((Power.OFF, (None, False)), (driver.power(), driver.boot_device()))
+        obm_fake.set_faults(*self.where)
+        for each in held:
+            each.join(180)
+        self.assertEqual((Power.ON, ("pxe", True)), (driver.power(), driver.boot_device()))
 
     def test_console_of_two(self):
         """Each reader gets every line from when it came, and power changes are seen there."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The libvirt driver, held to the contract by a private libvirt and a qemu without KVM."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 import unittest
 
@@ -13,12 +15,14 @@ from mogan_hil.drivers.testing import obm as contract
 from tests import libvirtd
 
 try:
+    from mogan_hil.drivers import libvirt_session
     from mogan_hil.drivers.obm import libvirt
 except ImportError:
-    libvirt = None
+    libvirt = libvirt_session = None
 
 
 class TestLibvirt(contract.ObmContract, unittest.TestCase):
+    power_seconds = 90.0
     bad_options = tuple(
         {"uri": uri, "domain": "node"}
         for uri in (
@@ -49,22 +53,48 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
     def options(self):
         return self.machine.options
 
+    def test_a_start_that_was_cut_off(self):
+        """See the headnodes' test of the same name."""
+        self.machine.domain.create()
+        self.daemon.cut_off(self.machine.name)
+        driver = self.driver_class(self.options(), base.environment(self._environment.state_dir, 4.0))
+        self.addCleanup(driver.close)
+        for call in (driver.power, lambda: driver.set_power(Power.ON), lambda: driver.set_power(Power.OFF)):
+            with self.assertRaises(DriverError) as caught:
+                call()
+            self.assertEqual((libvirt_session.CUT_OFF, True), (caught.exception.user, caught.exception.transient))
+        self.daemon.clean_up(self.machine.name)
+        self.assertEqual(Power.OFF, driver.power())
+        driver.set_power(Power.ON)
+        self.assertEqual(Power.ON, driver.power())
+
     def write_console(self, text):
         self.machine.domain.create()
-        self.assertTrue(base.eventually(lambda: self._write(text), 5))
+        self.talk(text)
 
-    def _write(self, text):
-        """The first words may come before somebody listens."""
-        time.sleep(0.5)
-        self.machine.write_console(text)
-        return True
+    def talk(self, words):
+        """The machine writes these, or later ones, again and again: the first may come before somebody listens."""
+        self.words = words
+        ended = threading.Event()
+        thread = threading.Thread(target=self._talk, args=(ended,), daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(ended.set)
+
+    def _talk(self, ended):
+        while not ended.wait(0.3):
+            with contextlib.suppress(OSError):  # it is off
+                self.machine.write_console(self.words)
 
     def test_soft_off(self):
         """The system needs a moment until it hears the power button."""
         self.driver.set_power(Power.ON)
-        time.sleep(1)
-        self.driver.set_power(Power.SOFT_OFF)
-        self.assert_power(Power.OFF)
+        self.assertTrue(base.eventually(self._pressed, 60))
+
+    def _pressed(self):
+        with contextlib.suppress(DriverError):  # it may go off at this moment
+            self.driver.set_power(Power.SOFT_OFF)
+        return base.eventually(lambda: self.driver.power() == Power.OFF, 1)
 
     def test_one_boot(self):
         """A device for one boot is used up by a start, and only the next start has the order of before."""
@@ -82,11 +112,11 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
         console = self.driver.console()
         self.addCleanup(console.close)
         self.driver.set_power(Power.ON)
-        for target in (Power.CYCLE, Power.OFF):
-            read = b""
-            while b"NODE UP" not in read:
-                read += next(console)
-            self.driver.set_power(target)
+        self.talk("before")
+        self.assert_read(console, b"before")
+        self.driver.set_power(Power.CYCLE)
+        self.words = "after"
+        self.assert_read(console, b"after")
 
     def test_order_by_device_is_refused(self):
         xml = self.machine.domain.XMLDesc(2)
@@ -120,5 +150,5 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
         begin = time.monotonic()
         with self.assertRaises(DriverError) as caught:
             driver.power()
-        self.assertLess(time.monotonic() - begin, 4.5)
+        self.assertLess(time.monotonic() - begin, 24)
         self.assertTrue(caught.exception.transient, caught.exception.operator)

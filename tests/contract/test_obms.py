@@ -17,3 +17,7 @@ class TestFakeObm(contract.ObmContract, unittest.TestCase):
     def write_console(self, text):
         environment = self.driver.environment
         fake.write_console(environment.state_dir, environment.uuid, text)
+
+    def heard_console(self, text):
+        environment = self.driver.environment
+        return text in fake.typed(environment.state_dir, environment.uuid)

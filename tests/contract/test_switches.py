@@ -13,10 +13,11 @@ class TestFakeSwitch(contract.SwitchContract, unittest.TestCase):
     driver_class = fake.FakeSwitch
     ports = ("Ethernet1/1", "Ethernet1/2", "Ethernet1/3")
     unknown_port = "Ethernet9/9"
-    bad_options = ({"delay": -1}, {"fail": "p"}, {"password": 1}, {"fail_transient": 1.5})
+    lag = ("Port-channel1", "Ethernet1/4")
+    bad_options = ({"delay": -1}, {"fail": "p"}, {"password": 1}, {"fail_transient": 1.5}, {"lags": {"a": "b"}})
 
     def options(self):
-        return {"ports": list(self.ports), "password": "hunter2"}
+        return {"ports": list(self.ports), "password": "hunter2", "lags": {self.lag[0]: [self.lag[1]]}}
 
     def set_by_hand(self, port, state):
         environment = self.driver.environment
@@ -54,6 +55,7 @@ class TestOpenVSwitch(contract.SwitchContract, unittest.TestCase):
         cls.addClassCleanup(cls.switch.cleanUp)
         cls.switch.setUp()
         cls.ports = tuple(cls.switch.add_dummy_port() for _ in range(3))
+        cls.lag = cls.switch.add_bond()
 
     def setUp(self):
         super().setUp()

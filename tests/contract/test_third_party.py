@@ -50,7 +50,7 @@ class TestFound(unittest.TestCase):
             [sys.executable, "-W", "ignore", "-c", program],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             cwd=HERE.parent.parent.parent,
             env={"PYTHONPATH": str(HERE), "PATH": "/usr/bin:/bin", "HOME": str(HERE)},

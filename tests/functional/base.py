@@ -24,6 +24,20 @@ from tests import service
 ROUTES: Mapping[tuple[str, str], Route] = {(route.method, route.path): route for route in all_routes()}
 
 
+#: Its private half was thrown away.
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKOgROudJCyq1EVfSkg2PmMUmd4p9A91jT7ALx8b+vBe someone@example"
+
+
+SOURCE = {"url": "https://images.example/file", "sha256": "0123456789abcdef" * 4}
+KERNEL = {"kernel": SOURCE, "initrd": SOURCE, "arguments": "console=ttyS0 host={name}"}
+
+#: A catalogue of images for headnodes, and where these are.
+HEADNODES: Mapping[tuple[str, str], Any] = {
+    ("headnode", "images"): ["base:/images/base.qcow2:1024:2", "large:/images/base.qcow2:4096:8"],
+    ("headnode", "bridges"): {"default": "br0"},
+}
+
+
 class Example(NamedTuple):
     """A request that an administrator succeeds with.
 
@@ -48,7 +62,14 @@ PARTS: Mapping[str, str] = {
     "label": "shelf",
     "instance": "i1",
     "flavor": "metal",
+    "keypair": "key",
+    "image": "red-image",
     "attachment": "ATTACHMENT",
+    "aggregate": "east",
+    "subnet": "SUBNET",
+    "headnode": "head",
+    "hnic": "eth0",
+    "group": "spread",
 }
 
 #: A new route has to be added here, or the tests that walk the routes fail.
@@ -88,6 +109,14 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ("GET", "/v1/nodes/{node}/boot_device"): Example(),
     ("PUT", "/v1/nodes/{node}/boot_device"): Example(202, {"device": "pxe", "persistent": True}),
     ("PUT", "/v1/nodes/{node}/obm"): Example(200, {"enabled": False}),
+    ("PUT", "/v1/nodes/{node}/console"): Example(202),
+    ("DELETE", "/v1/nodes/{node}/console"): Example(202),
+    ("GET", "/v1/nodes/{node}/console"): Example(),
+    ("GET", "/v1/nodes/{node}/console/stream"): Example(307),
+    ("PUT", "/v1/instances/{instance}/console"): Example(202),
+    ("DELETE", "/v1/instances/{instance}/console"): Example(202),
+    ("GET", "/v1/instances/{instance}/console"): Example(),
+    ("GET", "/v1/instances/{instance}/console/stream"): Example(307),
     ("POST", "/v1/claims"): Example(
         202, {"count": 1, "project_id": "red", "networks": [{"network": "red-net", "nic": "eth0"}]}
     ),
@@ -96,7 +125,7 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ("GET", "/v1/nodes/{node}/nics/{nic}"): Example(),
     ("DELETE", "/v1/nodes/{node}/nics/{nic}"): Example(204, None, {"node": "n2", "nic": "eth1"}),
     ("POST", "/v1/nodes/{node}/nics/{nic}/attachments"): Example(
-        202, {"network": "red-idle", "channel": "TAGGED-IDLE"}
+        202, {"network": "red-idle", "channel": "TAGGED-IDLE", "addresses": ["10.1.0.5"]}
     ),
     ("GET", "/v1/nodes/{node}/nics/{nic}/attachments"): Example(),
     ("DELETE", "/v1/nodes/{node}/nics/{nic}/attachments/{network}"): Example(202),
@@ -111,17 +140,65 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ),
     ("GET", "/v1/networks/{network}/attachments"): Example(),
     ("GET", "/v1/networks/{network}/isolation"): Example(),
-    ("POST", "/v1/instances"): Example(202, {"name": "new", "project_id": "red", "node": "n2"}),
+    ("POST", "/v1/aggregates"): Example(201, {"name": "new", "metadata": {"availability_zone": "east"}}),
+    ("GET", "/v1/aggregates"): Example(),
+    ("GET", "/v1/aggregates/{aggregate}"): Example(),
+    ("PATCH", "/v1/aggregates/{aggregate}"): Example(200, {"description": "new"}),
+    ("DELETE", "/v1/aggregates/{aggregate}"): Example(204),
+    ("GET", "/v1/aggregates/{aggregate}/nodes"): Example(),
+    ("PUT", "/v1/aggregates/{aggregate}/nodes/{node}"): Example(204),
+    ("DELETE", "/v1/aggregates/{aggregate}/nodes/{node}"): Example(204, None, {"node": "n2"}),
+    ("GET", "/v1/availability_zones"): Example(),
+    ("POST", "/v1/networks/{network}/subnets"): Example(
+        201,
+        {
+            "cidr": "192.0.2.0/24",
+            "gateway": "192.0.2.254",
+            "pools": [{"start": "192.0.2.10", "end": "192.0.2.20"}],
+            "dns_servers": ["198.51.100.53"],
+            "dhcp": False,
+        },
+    ),
+    ("GET", "/v1/networks/{network}/subnets"): Example(),
+    ("GET", "/v1/subnets/{subnet}"): Example(),
+    ("PATCH", "/v1/subnets/{subnet}"): Example(200, {"gateway": "10.1.0.9"}),
+    ("DELETE", "/v1/subnets/{subnet}"): Example(204),
+    ("GET", "/v1/addresses"): Example(),
+    ("GET", "/v1/quotas"): Example(),
+    ("GET", "/v1/quotas/defaults"): Example(),
+    ("GET", "/v1/quotas/{project}"): Example(),
+    ("PUT", "/v1/quotas/{project}"): Example(200, {"instances": 5, "server_groups": 60}),
+    ("DELETE", "/v1/quotas/{project}"): Example(204),
+    ("POST", "/v1/server_groups"): Example(201, {"name": "new", "policy": "affinity", "project_id": "red"}),
+    ("GET", "/v1/server_groups"): Example(),
+    ("GET", "/v1/server_groups/{group}"): Example(),
+    ("DELETE", "/v1/server_groups/{group}"): Example(204),
+    ("POST", "/v1/instances"): Example(
+        202,
+        {
+            "name": "new",
+            "project_id": "red",
+            "node": "n2",
+            "image": "red-image",
+            "keypair": "key",
+            "metadata": {"role": "web"},
+            "user_data": "IyEvYmluL3No",
+            "files": [{"path": "/etc/motd", "contents": "aGVsbG8="}],
+            "admin_password": "hush",
+        },
+    ),
     ("GET", "/v1/instances"): Example(),
     ("GET", "/v1/instances/{instance}"): Example(),
-    ("PATCH", "/v1/instances/{instance}"): Example(200, {"description": "new"}),
+    ("GET", "/v1/instances/{instance}/config"): Example(),
+    ("PATCH", "/v1/instances/{instance}"): Example(200, {"description": "new", "metadata": {"role": "web"}}),
     ("DELETE", "/v1/instances/{instance}"): Example(202),
     ("PUT", "/v1/instances/{instance}/lock"): Example(202, {"target": True, "reason": "mine"}),
+    ("PUT", "/v1/servers/{instance}/states/lock"): Example(202, {"target": True}),
     ("PUT", "/v1/instances/{instance}/power"): Example(202, {"target": "off"}),
-    ("PUT", "/v1/instances/{instance}/rebuild"): Example(202, {"boot_device": "pxe"}),
+    ("PUT", "/v1/instances/{instance}/rebuild"): Example(202, {"boot_device": "pxe", "image": "site-image"}),
     ("GET", "/v1/instances/{instance}/interfaces"): Example(),
     ("POST", "/v1/instances/{instance}/interfaces"): Example(
-        202, {"network": "red-idle", "nic": "eth0", "channel": "TAGGED-IDLE"}
+        202, {"network": "red-idle", "nic": "eth0", "channel": "TAGGED-IDLE", "addresses": ["10.1.0.5"]}
     ),
     ("DELETE", "/v1/instances/{instance}/interfaces/{attachment}"): Example(202),
     ("POST", "/v1/instances/adopt"): Example(201, {"name": "new", "node": "n3"}),
@@ -133,12 +210,33 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
     ("DELETE", "/v1/flavors/{flavor}"): Example(204),
     ("PUT", "/v1/flavors/{flavor}/access/{project}"): Example(204, None, {"project": "green"}),
     ("DELETE", "/v1/flavors/{flavor}/access/{project}"): Example(204),
+    ("POST", "/v1/images"): Example(201, {"name": "new", "project_id": "red", "disk": SOURCE, **KERNEL}),
+    ("GET", "/v1/images"): Example(),
+    ("GET", "/v1/images/{image}"): Example(),
+    ("PATCH", "/v1/images/{image}"): Example(200, {"description": "new"}),
+    ("DELETE", "/v1/images/{image}"): Example(204),
+    ("POST", "/v1/keypairs"): Example(201, {"name": "new", "public_key": PUBLIC_KEY}),
+    ("GET", "/v1/keypairs"): Example(),
+    ("GET", "/v1/keypairs/{keypair}"): Example(),
+    ("DELETE", "/v1/keypairs/{keypair}"): Example(204),
     ("GET", "/v1/projects"): Example(),
     ("PUT", "/v1/projects/{project}"): Example(201, None, {"project": "new"}),
     ("GET", "/v1/projects/{project}"): Example(),
     ("DELETE", "/v1/projects/{project}"): Example(204, None, {"project": "void"}),
     ("GET", "/v1/projects/{project}/nodes"): Example(),
     ("GET", "/v1/projects/{project}/networks"): Example(),
+    ("GET", "/v1/projects/{project}/headnodes"): Example(),
+    ("GET", "/v1/headnode_images"): Example(),
+    ("POST", "/v1/headnodes"): Example(201, {"name": "new", "image": "base", "project_id": "red"}),
+    ("GET", "/v1/headnodes"): Example(),
+    ("GET", "/v1/headnodes/{headnode}"): Example(),
+    ("DELETE", "/v1/headnodes/{headnode}"): Example(202),
+    ("PUT", "/v1/headnodes/{headnode}/power"): Example(202, {"target": "on"}),
+    ("POST", "/v1/headnodes/{headnode}/hnics"): Example(201, {"name": "eth9"}),
+    ("GET", "/v1/headnodes/{headnode}/hnics"): Example(),
+    ("DELETE", "/v1/headnodes/{headnode}/hnics/{hnic}"): Example(204),
+    ("PUT", "/v1/headnodes/{headnode}/hnics/{hnic}/network"): Example(200, {"network": "red-idle"}),
+    ("DELETE", "/v1/headnodes/{headnode}/hnics/{hnic}/network"): Example(204),
     ("GET", "/v1/users"): Example(),
     ("PUT", "/v1/users/{user}"): Example(201, {"password": "long enough"}, {"user": "new"}),
     ("GET", "/v1/users/{user}"): Example(),
@@ -158,14 +256,16 @@ class World(fixtures.Fixture):
     """Projects red, blue, green and void; a rack with four ports; nodes claimed, free and bare; networks of each sort.
 
     :param database: sqlite, mysql or postgresql
+    :param settings: (group, option) to value, besides the usual
     """
 
-    def __init__(self, database: str = "sqlite") -> None:
+    def __init__(self, database: str = "sqlite", settings: Mapping[tuple[str, str], Any] = {}) -> None:
         super().__init__()
         self._database = database
+        self._settings = settings
 
     def _setUp(self) -> None:
-        settings = {("auth", "proof_ttl"): 3600.0}
+        settings = {("auth", "proof_ttl"): 3600.0, **HEADNODES, **self._settings}
         self.service = self.useFixture(service.Embedded(settings, database=self._database, conductor=False))
         self.admin = self.service.admin
         self.service.conductor.start()
@@ -173,6 +273,7 @@ class World(fixtures.Fixture):
             self._fill()
         finally:
             self.service.conductor.stop()
+        self._open_console()
         self.before = self.dump()
         self._watch: sqlite3.Connection | None = None
         if self._database == "sqlite":
@@ -205,17 +306,60 @@ class World(fixtures.Fixture):
         self.networks["blue-net"] = self.blue.post("networks", {"name": "blue-net"})
         admin.post("networks", {"name": "site", "project_id": None, "public": True})
         self.red.put("networks/red-idle/access/green", status=204)
+        for network, cidr in (("red-net", "10.0.0.0/16"), ("red-net", "2001:db8::/64"), ("red-idle", "10.1.0.0/24")):
+            subnet = self.red.post(f"networks/{network}/subnets", {"cidr": cidr})["uuid"]
         self.operation = self.red.attach("n1", "red-net")["uuid"]
         self.blue.attach("b1", "blue-net")
         admin.post("instances/adopt", {"name": "i1", "node": "n1"})
         admin.post("flavors", {"name": "metal", "resource_class": "baremetal", "public": False})
         admin.put("flavors/metal/access/red", status=204)
+        self._give_keys()
+        for caller, name in ((self.red, "red-image"), (self.blue, "blue-image")):
+            caller.post("images", {"name": name, **KERNEL})
+        admin.post("images", {"name": "site-image", "public": True, **KERNEL})
+        for caller, name, network in ((self.red, "head", "red-net"), (self.blue, "blue-head", "blue-net")):
+            caller.post("headnodes", {"name": name, "image": "base"})
+            caller.post(f"headnodes/{name}/hnics", {"name": "eth0"})
+            caller.put(f"headnodes/{name}/hnics/eth0/network", {"network": network})
+        admin.post("aggregates", {"name": "east", "metadata": {"availability_zone": "east", "power": "a"}})
+        admin.put("aggregates/east/nodes/n2", status=204)
+        admin.put("quotas/red", {"server_groups": 50})
+        for caller, name in ((self.red, "spread"), (self.blue, "blue-group")):
+            caller.post("server_groups", {"name": name, "policy": "anti-affinity"})
         attachment = admin.get("instances/i1/interfaces")["interfaces"][0]["uuid"]
         self.words = {
             "ATTACHMENT": attachment,
             "OPERATION": self.operation,
+            "SUBNET": subnet,
             "TAGGED-IDLE": self.networks["red-idle"]["channels"][1],
         }
+
+    def _give_keys(self) -> None:
+        """A keypair `key` for each who asks for one, and one of blue's; a reader's is of better days."""
+        reader = self.admin.as_user("red-reader")
+        self.admin.put("users/red-reader/projects/red", {"role": "member"})
+        for caller in (self.admin, self.red, reader):
+            caller.post("keypairs", {"name": "key"})
+        self.blue.post("keypairs", {"name": "blue-key"})
+        self.admin.put("users/red-reader/projects/red", {"role": "reader"})
+
+    def _open_console(self) -> None:
+        """As a conductor would leave it that still had it open."""
+        with self.service.database.writer() as session:
+            node = session.query(models.Node).filter_by(name="n1").one()
+            console = models.Console(
+                node_id=node.id,
+                status="active",
+                status_at=models.now(),
+                token_key="k" * 64,
+                conductor="elsewhere",
+                url="http://127.0.0.1:9",
+                seen_at=models.now(),
+                written=12,
+            )
+            session.add(console)
+            session.flush()
+            session.add(models.ConsolePiece(console_id=console.id, upto=12, data=b"red's login:"))
 
     def path(self, route: Route, parts: Mapping[str, str] = {}, *, raw: Mapping[str, str] = {}) -> str:
         """The path of a route's example.
@@ -280,6 +424,7 @@ class WorldTestCase(testtools.TestCase):
     """Tests of one class share a world; each finds it as it was at first."""
 
     database = "sqlite"
+    settings: Mapping[tuple[str, str], Any] = {}
     world: World
 
     @classmethod
@@ -287,7 +432,7 @@ class WorldTestCase(testtools.TestCase):
         super().setUpClass()
         if dict(service.databases())[cls.database] is None:
             raise unittest.SkipTest(f"{cls.database} is not there")
-        cls.world = World(cls.database)
+        cls.world = World(cls.database, cls.settings)
         cls.world.setUp()
         cls.addClassCleanup(cls.world.cleanUp)
 

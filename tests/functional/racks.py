@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import pkgutil
 import threading
 import time
 import uuid
@@ -127,7 +128,7 @@ class InProcess(testtools.TestCase):
     def attached(self, node: str) -> list[str]:
         return [item["status"] for item in self.red.get(f"nodes/{node}/nics/eth0/attachments")["attachments"]]
 
-    def until(self, condition: Callable[[], object], seconds: float = 15) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = service.WAIT) -> None:
         until(condition, seconds)
 
     def check(self) -> None:
@@ -140,7 +141,39 @@ class InProcess(testtools.TestCase):
 _load = Drivers._load
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
+class Gate(fixtures.Fixture):
+    """Holds the next call of a method until it is let through; all others pass.
+
+    :param method: its name, from the module on
+    :ivar reached: set when there is such a call
+    """
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self._method = method
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def _setUp(self) -> None:
+        owner, _, name = self._method.rpartition(".")
+        real = getattr(pkgutil.resolve_name(owner), name)
+        first = threading.Semaphore(1)
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            if first.acquire(blocking=False):
+                self.reached.set()
+                self._open.wait(2 * service.WAIT)
+            return real(*args, **kwargs)
+
+        self.useFixture(fixtures.MonkeyPatch(self._method, held))
+        self.addCleanup(self.open)
+
+    def open(self) -> None:
+        """Let it through."""
+        self._open.set()
+
+
+def until(condition: Callable[[], object], seconds: float = service.WAIT) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not condition():
@@ -219,9 +252,18 @@ RULES = {
         (SELECT 1 FROM network_access x WHERE x.network_id = w.id AND x.project_id = n.project_id)""",
     "a network on a NIC without a cable": """
         SELECT a.id FROM attachments a LEFT JOIN ports p ON p.nic_id = a.nic_id WHERE p.id IS NULL""",
+    "a network on a headnode whose project may not use it": """
+        SELECT i.id FROM hnics i JOIN headnodes h ON h.id = i.headnode_id JOIN networks w ON w.id = i.network_id
+        WHERE NOT w.public AND (w.project_id IS NULL OR w.project_id <> h.project_id) AND NOT EXISTS
+        (SELECT 1 FROM network_access x WHERE x.network_id = w.id AND x.project_id = h.project_id)""",
     "two networks on one channel": "SELECT nic_id FROM attachments GROUP BY nic_id, channel HAVING COUNT(*) > 1",
     "two networks on one segment": """
         SELECT segment_id FROM networks GROUP BY physical_network, segment_id HAVING COUNT(*) > 1""",
+    "an address of two NICs": "SELECT ip FROM addresses GROUP BY network_id, ip HAVING COUNT(*) > 1",
+    "an address that nobody has": "SELECT id FROM addresses WHERE attachment_id NOT IN (SELECT id FROM attachments)",
+    "an address of another network": """
+        SELECT d.id FROM addresses d JOIN attachments a ON a.id = d.attachment_id JOIN subnets s ON s.id = d.subnet_id
+        WHERE d.network_id <> a.network_id OR d.network_id <> s.network_id""",
     "an attachment without a NIC": "SELECT id FROM attachments WHERE nic_id NOT IN (SELECT id FROM nics)",
     "an attachment without a network": "SELECT id FROM attachments WHERE network_id NOT IN (SELECT id FROM networks)",
     "a NIC without a node": "SELECT id FROM nics WHERE node_id NOT IN (SELECT id FROM nodes)",

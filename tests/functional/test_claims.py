@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import fixtures
@@ -12,6 +14,7 @@ import testtools
 
 from mogan_hil.db import models
 from mogan_hil.drivers.switch import fake
+from mogan_hil.drivers.switch.base import DriverError, PortConfig
 from mogan_hil.objects.operation import Operation
 from tests import service
 from tests.functional.racks import OnProcesses, broken, drain, fresh, rack, wrong_ports
@@ -31,7 +34,8 @@ class Claims(testtools.TestCase):
 
     def make_site(self) -> None:
         self.useFixture(fixtures.MonkeyPatch("mogan_hil.conductor.claims.PATIENCE", 0.3))
-        self.site = self.useFixture(service.Embedded({("conductor", "max_attempts"): 3}))
+        settings = {("conductor", "max_attempts"): 3, ("conductor", "driver_timeout"): service.WAIT}
+        self.site = self.useFixture(service.Embedded(settings))
 
     def rack(self, nodes: int, **faults: Any) -> tuple[str, list[str]]:
         """A switch whose ports are parked, with nodes."""
@@ -56,7 +60,7 @@ class Claims(testtools.TestCase):
         with self.site.database.reader() as session:
             return {node: status for node, status in session.execute(query.where(models.Node.name.in_(names)))}
 
-    def until(self, condition: Any, seconds: float = 15) -> None:
+    def until(self, condition: Any, seconds: float = service.WAIT) -> None:
         end = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), end, "it did not come about in time")
@@ -106,14 +110,18 @@ class TestClaims(Claims):
     def test_what_cannot_be_taken_off_is_named(self) -> None:
         _, names = self.rack(3, fail=["p1"])
         other, (far,) = self.rack(1, delay=0.2)
-        claim = self.claim([*names, far])
-        self.until(lambda: self.attached([far]) == {far: "active"})
-        fake.set_faults(self.site.state_dir, other, fail=["p0"])
-        failed = self.member.wait(claim, "error")
+        configure = fake.FakeSwitch.configure
+
+        def refuse(driver: fake.FakeSwitch, ports: Mapping[str, PortConfig]) -> None:
+            if driver.environment.uuid == other and not all(config.enabled for config in ports.values()):
+                raise DriverError("The switch refused the change.")
+            configure(driver, ports)
+
+        with fixtures.MonkeyPatch("mogan_hil.drivers.switch.fake.FakeSwitch.configure", refuse):
+            failed = self.member.wait(self.claim([*names, far]), "error")
         self.assertIn(f"still belong to the project: {far}", failed["error"])
         self.assertEqual({None}, self.owners(names))
         self.assertEqual({self.red}, self.owners([far]))
-        fake.set_faults(self.site.state_dir, other)
         if self.attached([far]):
             self.member.detach(far, "mine")
         self.member.delete(f"nodes/{far}/project")
@@ -130,17 +138,31 @@ class TestClaims(Claims):
         self.check()
 
     def failing(self) -> tuple[str, str, str, Any]:
-        """A claim of a node that is wired at once, and one that takes its time to fail."""
+        """A claim of a node that is wired at once, and one that fails when it is told to."""
         switch, (near,) = self.rack(1)
-        _, (far,) = self.rack(1, fail=["p0"], delay=0.3)
+        slow, (far,) = self.rack(1, fail=["p0"])
+        self.now = threading.Event()
+        configure = fake.FakeSwitch.configure
+
+        def wait(driver: fake.FakeSwitch, ports: Mapping[str, PortConfig]) -> None:
+            if driver.environment.uuid == slow:
+                self.now.wait(service.WAIT)
+            configure(driver, ports)
+
+        self.useFixture(fixtures.MonkeyPatch("mogan_hil.drivers.switch.fake.FakeSwitch.configure", wait))
+        self.addCleanup(self.now.set)
         claim = self.claim([near, far])
         self.until(lambda: self.attached([near]) == {near: "active"})
         return switch, near, far, claim
 
+    def fail_now(self, claim: Any) -> Any:
+        self.now.set()
+        return self.member.wait(claim, "error")
+
     def test_user_detaches_in_the_middle(self) -> None:
         _, near, far, claim = self.failing()
         self.member.detach(near, "mine")
-        self.member.wait(claim, "error")
+        self.fail_now(claim)
         self.assertEqual({None}, self.owners([near, far]))
         self.check()
 
@@ -148,7 +170,7 @@ class TestClaims(Claims):
         switch, near, far, claim = self.failing()
         fake.set_faults(self.site.state_dir, switch, delay=1)
         self.member.delete(f"nodes/{near}/nics/eth0/attachments/mine", 202)
-        self.member.wait(claim, "error")
+        self.fail_now(claim)
         self.assertEqual({None}, self.owners([near, far]))
         self.check()
 
@@ -158,7 +180,7 @@ class TestClaims(Claims):
         self.member.delete(f"nodes/{near}/project")
         other = self.site.admin.add_project(fresh("blue"))
         self.site.admin.put(f"nodes/{near}/project", {"project_id": other})
-        self.member.wait(claim, "error")
+        self.fail_now(claim)
         self.assertEqual(({other}, {None}), (self.owners([near]), self.owners([far])))
         self.check()
 
@@ -166,7 +188,7 @@ class TestClaims(Claims):
         _, near, far, claim = self.failing()
         segment = self.member.post("networks", {"name": "more"})["segment_id"]
         self.member.attach(near, "more", channel=f"vlan/{segment}")
-        failed = self.member.wait(claim, "error")
+        failed = self.fail_now(claim)
         self.assertIn(f"still belong to the project: {near}", failed["error"])
         self.assertEqual(({self.red}, {None}), (self.owners([near]), self.owners([far])))
         self.member.detach(near, "more")
@@ -212,25 +234,40 @@ class TestClaims(Claims):
 class TestKilledClaims(OnProcesses, Claims):
     """With a conductor that dies."""
 
-    shape = {"apis": 1, "conductors": 0, "settings": {("conductor", "max_attempts"): 3}}
+    #: Nothing comes back by itself that hangs here.
+    for_good = 600.0
+    shape = {
+        "apis": 1,
+        "conductors": 0,
+        "settings": {("conductor", "max_attempts"): 3, ("conductor", "driver_timeout"): for_good},
+    }
 
     def make_site(self) -> None:
         """It is the class's."""
 
     def test_killed_in_the_undo(self) -> None:
+        """Once as it begins, and once as another conductor goes on with it."""
+        switch, names = self.rack(3)
+        other, (far,) = self.rack(1, hang=["p0"], hang_seconds=self.for_good)
         conductor = self.site.start_conductor()
-        _, names = self.rack(4, delay=0.15, fail=["p3"])
-        claim = self.claim(names)
-        for _ in range(2):
-            self.until(lambda: self.detaches("running"))
-            self.site.kill_conductor(conductor)
+        claim = self.claim([*names, far])
+        self.until(lambda: self.attached(names) == dict.fromkeys(names, "active"))
+        self.site.kill_conductor(conductor)
+        fake.set_faults(self.site.state_dir, other, fail=["p0"])
+        fake.set_faults(self.site.state_dir, switch, hang=["*"], hang_seconds=self.for_good)
+        for attempts in (1, 2):
             conductor = self.site.start_conductor()
-        self.addCleanup(self.site.kill_conductor, conductor)
+            self.until(lambda attempts=attempts: self.detaches(attempts))
+            self.site.kill_conductor(conductor)
+        fake.set_faults(self.site.state_dir, switch)
+        self.addCleanup(self.site.kill_conductor, self.site.start_conductor())
         self.member.wait(claim, "error")
-        self.assertEqual(({None}, {}), (self.owners(names), self.attached(names)))
+        self.assertEqual(({None}, {}), (self.owners([*names, far]), self.attached([*names, far])))
         self.check()
 
-    def detaches(self, state: str) -> bool:
+    def detaches(self, attempts: int) -> bool:
+        """Whether a conductor tries to take a network off, for the so-manieth time."""
         with self.site.database.reader() as session:
             rows = models.Operation
-            return bool(Operation.find(session, rows.verb == "detach", rows.state == state))
+            where = (rows.verb == "detach", rows.state == "running", rows.attempts == attempts)
+            return bool(Operation.find(session, *where))

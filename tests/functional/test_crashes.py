@@ -92,7 +92,7 @@ class Crashing(OnProcesses):
         self.addCleanup(traffic.stop)
         return traffic
 
-    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 180) -> None:
         end = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), end, f"it did not come about in time\n{self.site.logs()[-4000:]}")
@@ -106,7 +106,7 @@ class Crashing(OnProcesses):
         """Wait for all that was accepted, compare, and return it."""
         self.assertEqual([], traffic.failures)
         try:
-            drain(self.site.database)
+            drain(self.site.database, 180)
             self.until(lambda: not wrong_ports(self.site.database, self.site.state_dir) and not self.in_error())
         except AssertionError:
             self.addDetail("wrong", _text(str(wrong_ports(self.site.database, self.site.state_dir))))
@@ -151,7 +151,7 @@ class Crashes:
             self.have(alive)
             self.kill_who_works()
         self.have(1)
-        self.until(lambda: len(traffic.accepted) >= OPERATIONS, 60)
+        self.until(lambda: len(traffic.accepted) >= OPERATIONS)
         traffic.stop()
         found = self.settled(traffic)
         self.assertGreater(len([item for item in found if item.attempts > 1]), 5, "the kills hit nothing")
@@ -162,7 +162,7 @@ class Crashes:
         self.have(2)
         self.ready()
         traffic = self.traffic(100)
-        traffic.join(60)
+        traffic.join(180)
         found = self.settled(traffic)
         self.assertEqual({("done", 1)}, {(item.state, item.attempts) for item in found})
 
@@ -232,7 +232,7 @@ class TestBroker(Crashing):
 
     @classmethod
     def setUpClass(cls) -> None:
-        broker = os.environ.get("MOGAN_HIL_TEST_RABBIT_URL")
+        broker = service.broker()
         if broker is None:
             raise cls.skipException("RabbitMQ is not there")
         url = sa.engine.make_url(broker.replace("rabbit:", "amqp:", 1))

@@ -14,6 +14,7 @@ from gabbi import driver, fixture
 
 from mogan_hil.api.app import make_app
 from tests import service
+from tests.functional.base import HEADNODES
 
 _running: list[tuple[service.Embedded, Callable[..., Any]]] = []
 
@@ -31,7 +32,7 @@ class Empty(fixture.GabbiFixture):
     """Projects red and blue and their users; `$ENVIRON['RED_MEMBER']` and the like are their credentials."""
 
     def start_fixture(self) -> None:
-        embedded = service.Embedded()
+        embedded = service.Embedded(HEADNODES)
         embedded.setUp()
         embedded.conf.set_override("allowed_origin", ["https://ui.example"], group="cors")
         _running.append((embedded, make_app(embedded.services)))

@@ -401,7 +401,7 @@ class TestServer(base.WorldTestCase):
     def _ask(self, head: str, *data: bytes, authorized: bool = True) -> tuple[int, Any]:
         host, port = self.server.url.removeprefix("http://").split(":")
         lines = [head, "Host: localhost", *([self.AUTHORIZATION] if authorized else []), "", ""]
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall("\r\n".join(lines).encode("latin-1"))
             for part in data:  # as a client that does not look at the answer before it has sent everything
                 connection.sendall(part)

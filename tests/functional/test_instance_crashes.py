@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mogan_hil.common import states
@@ -13,10 +13,8 @@ from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.switch import fake as fake_switch
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.operation import Operation
+from tests import service
 from tests.functional.racks import OnProcesses, drain, fresh, rack, until
-
-#: Seconds that every call of a device takes, so that the kill finds it under way.
-DELAY = 0.6
 
 POWER = {states.Instance.ACTIVE: "on", states.Instance.STOPPED: "off"}
 
@@ -28,7 +26,11 @@ class TestKilled(OnProcesses):
     shape = {
         "apis": 1,
         "conductors": 0,
-        "settings": {("conductor", "sweep_interval"): 0.1, ("conductor", "power_timeout"): 2.0},
+        "settings": {
+            ("conductor", "sweep_interval"): 0.1,
+            ("conductor", "power_timeout"): 2.0,
+            ("conductor", "driver_timeout"): 2 * service.WAIT,
+        },
     }
 
     @classmethod
@@ -52,12 +54,11 @@ class TestKilled(OnProcesses):
         if self.conductor is None:
             type(self).conductor = self.site.start_conductor()
 
-    def faults(self, **faults: Any) -> None:
-        """Of every device; those of the first controller are added to."""
-        slow = {name: value for name, value in faults.items() if name == "delay"}
-        fake_switch.set_faults(self.site.state_dir, self.switch, **slow)
+    def faults(self, hold: Sequence[str] = (), **faults: Any) -> None:
+        """Such changes wait, so that the kill finds them under way; the first controller has further faults."""
+        fake_switch.set_faults(self.site.state_dir, self.switch, hold=[*hold])
         for number, node in enumerate(self.nodes):
-            fake_obm.set_faults(self.site.state_dir, node, **(slow if number else faults))
+            fake_obm.set_faults(self.site.state_dir, node, hold=[*hold], **({} if number else faults))
 
     def create(self, **fields: Any) -> Any:
         body = {"name": self.name, "flavor": self.name, "networks": [{"network": "net"}], **fields}
@@ -81,16 +82,20 @@ class TestKilled(OnProcesses):
                     return child
         return None
 
+    def under_way(self, operation: Any, verb: str, **wanted: Any) -> Operation:
+        """Wait for a step."""
+        found: list[Operation] = []
+        until(lambda: found.extend(filter(None, [self.step(operation, verb, wanted)])) or found)
+        return found[0]
+
     def kill_in(self, operation: Any, status: str, verb: str, **wanted: Any) -> Any:
         """Kill the conductor in a step, start another, and see the operation to its end."""
-        until(lambda: self.step(operation, verb, wanted), 30)
-        step = self.step(operation, verb, wanted)
+        step = self.under_way(operation, verb, **wanted)
         self.site.kill_conductor(self.conductor)
-        assert step is not None
         self.assertEqual(status, self.red.get(f"instances/{self.name}")["status"])
         self.faults()
         type(self).conductor = self.site.start_conductor()
-        drain(self.site.database, 60)
+        drain(self.site.database)
         with self.site.database.reader() as session:
             (again,) = Operation.find(session, models.Operation.id == step.id)
         self.assertLess(1, again.attempts, "the kill missed")
@@ -112,31 +117,34 @@ class TestKilled(OnProcesses):
         if found:
             self.assertEqual(1, len(self.red.get(f"instances/{self.name}/interfaces")["interfaces"]))
 
-    def _build(self, verb: str, **wanted: Any) -> None:
-        self.faults(delay=DELAY)
+    def _build(self, hold: str, verb: str, **wanted: Any) -> None:
+        self.faults([hold])
         self.ends_as(self.kill_in(self.create(boot_device="pxe"), "building", verb, **wanted), "active")
 
     def test_building_attach(self) -> None:
-        self._build("attach")
+        self._build("configure", "attach")
 
     def test_building_boot_device(self) -> None:
-        self._build("boot_device")
+        self._build("boot_device", "boot_device")
 
     def test_building_power_off(self) -> None:
-        self._build("power", target="off")
+        self._build("off", "power", target="off")
 
     def test_building_power_on(self) -> None:
-        self._build("power", target="on")
+        self._build("on", "power", target="on")
 
     def test_building_undo_power(self) -> None:
         """The first node cannot be switched on."""
-        self.faults(delay=DELAY, lie=True)
-        self.ends_as(self.kill_in(self.create(), "building", "power", target="off", phase="undo"), "active")
+        self.faults(["on"], lie=True)
+        operation = self.create()
+        self.under_way(operation, "power", target="on")
+        self.faults(["off"], lie=True)
+        self.ends_as(self.kill_in(operation, "building", "power", target="off", phase="undo"), "active")
         self.assertNotEqual(self.nodes[0], self.red.get(f"instances/{self.name}")["node"]["uuid"])
 
     def test_building_undo_detach(self) -> None:
         """No node can boot from that."""
-        self.faults(delay=DELAY)
+        self.faults(["park"])
         ended = self.kill_in(self.create(boot_device="floppy"), "building", "detach", phase="undo")
         self.assertEqual(("error", True), (ended["state"], "floppy" in ended["error"]))
         found = self.red.get(f"instances/{self.name}")
@@ -145,7 +153,7 @@ class TestKilled(OnProcesses):
 
     def _switch(self, target: str, status: str, after: str, step: str, *, stopped: bool = False) -> None:
         self.made(stopped=stopped)
-        self.faults(delay=DELAY)
+        self.faults([step])
         operation = self.red.put(f"instances/{self.name}/power", {"target": target}, 202)
         self.ends_as(self.kill_in(operation, status, "power", target=step), after)
 
@@ -161,26 +169,26 @@ class TestKilled(OnProcesses):
     def test_rebooting_softly(self) -> None:
         self._switch("soft_reboot", "rebooting", "active", "on")
 
-    def _rebuild(self, verb: str, **wanted: Any) -> None:
+    def _rebuild(self, hold: str, verb: str, **wanted: Any) -> None:
         self.made(stopped=True)
-        self.faults(delay=DELAY)
+        self.faults([hold])
         operation = self.red.put(f"instances/{self.name}/rebuild", {"boot_device": "pxe"}, 202)
         self.ends_as(self.kill_in(operation, "rebuilding", verb, **wanted), "active")
 
     def test_rebuilding_boot_device(self) -> None:
-        self._rebuild("boot_device")
+        self._rebuild("boot_device", "boot_device")
 
     def test_rebuilding_power(self) -> None:
-        self._rebuild("power", target="on")
+        self._rebuild("on", "power", target="on")
 
-    def _delete(self, verb: str) -> None:
+    def _delete(self, hold: str, verb: str) -> None:
         self.made()
-        self.faults(delay=DELAY)
+        self.faults([hold])
         operation = self.red.delete(f"instances/{self.name}", 202)
         self.ends_as(self.kill_in(operation, "deleting", verb), None)
 
     def test_deleting_power(self) -> None:
-        self._delete("power")
+        self._delete("off", "power")
 
     def test_deleting_detach(self) -> None:
-        self._delete("detach")
+        self._delete("park", "detach")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,8 @@ from tests import service
 from tests.functional.racks import OnProcesses, drain, fresh, rack
 
 NODES = 100
+#: Seconds in which all of them are made, or gone, on a machine that does much else.
+PATIENCE = 3 * service.WAIT
 CREATES = 200
 
 
@@ -32,12 +33,12 @@ class Crowd(OnProcesses):
         "apis": 2,
         "conductors": 2,
         "rabbit": True,
-        "settings": {("conductor", "power_timeout"): 1.0, ("conductor", "driver_timeout"): 3.0},
+        "settings": {("conductor", "power_timeout"): 1.0, ("conductor", "driver_timeout"): 60.0},
     }
 
     @classmethod
     def setUpClass(cls) -> None:
-        if os.environ.get("MOGAN_HIL_TEST_RABBIT_URL") is None:
+        if service.broker() is None:
             raise cls.skipException("RabbitMQ is not there")
         super().setUpClass()
         cls.site.admin.add_project("red")
@@ -81,7 +82,7 @@ class Crowd(OnProcesses):
             paths = [f"instances/{instance.uuid}" for instance in self.found()]
             answers = list(many.map(lambda path: self.red.call("DELETE", path), paths))
         self.assertEqual({202}, {answer.status for answer in answers})
-        drain(self.site.database, 60)
+        drain(self.site.database, PATIENCE)
         self.assertEqual([], self.found(), self._why("instance_delete"))
 
     def _why(self, verb: str) -> list[Any]:
@@ -112,7 +113,7 @@ class TestCrowd(Crowd):
         self.assertEqual({202: NODES, 409: CREATES - NODES}, Counter(answer.status for answer in answers))
         codes = {answer.json["errors"][0]["code"] for answer in answers if answer.status == 409}
         self.assertEqual({"claim.not_enough_nodes"}, codes)
-        drain(self.site.database, 90)
+        drain(self.site.database, PATIENCE)
         made = self.found()
         self.assertEqual({"active": NODES}, Counter(str(instance.status) for instance in made))
         self.assertEqual({node.id for node in nodes}, {instance.node_id for instance in made})
@@ -128,7 +129,7 @@ class TestCrowd(Crowd):
         answers = self.create([{"name": fresh("web"), "min_count": 3, "max_count": 5} for _ in range(12)])
         found = [answer.json["instances"] for answer in answers if answer.status == 202]
         self.assertLessEqual({len(made) for made in found}, {3, 4, 5})
-        drain(self.site.database, 60)
+        drain(self.site.database, PATIENCE)
         made = self.found()
         self.assertEqual(sum(len(some) for some in found), len(made))
         self.assertEqual({"active"}, {str(instance.status) for instance in made})
@@ -145,6 +146,7 @@ class TestFailures(Crowd):
     """One in two nodes fails, in each step and in each way."""
 
     kind = "postgresql"
+    shape = {**Crowd.shape, "settings": {**Crowd.shape["settings"], ("conductor", "driver_timeout"): 10.0}}
     nodes_there = 20
     #: By the number of the node: how its port fails.
     ports: Mapping[int, str] = {0: "fail", 1: "lie", 2: "crash"}
@@ -153,7 +155,7 @@ class TestFailures(Crowd):
         3: {"fail": True},
         4: {"lie": True},
         5: {"crash": True},
-        6: {"hang": True, "hang_seconds": 4},
+        6: {"hang": True, "hang_seconds": 13},
         7: {"unreadable": True},
         8: {"fail_transient": 2},
     }
@@ -174,8 +176,12 @@ class TestFailures(Crowd):
         for number, fault in self.controllers.items():
             fake_obm.set_faults(self.site.state_dir, nodes[number].uuid, **fault)
         answers = self.create([{"name": fresh("web"), **fields} for _ in nodes])
-        self.assertEqual({202}, {answer.status for answer in answers}, [answer.text for answer in answers])
-        drain(self.site.database, 60)
+        # A build that fails soon is tried elsewhere, and may be there before the last of these.
+        refused = [answer for answer in answers if answer.status != 202]
+        codes = {answer.json["errors"][0]["code"] for answer in refused}
+        self.assertLessEqual(codes, {"claim.not_enough_nodes"}, [answer.text for answer in refused])
+        self.assertGreaterEqual(len(answers) - len(refused), self.sound)
+        drain(self.site.database, PATIENCE)
         self.explained(nodes)
         fake_switch.set_faults(self.site.state_dir, switch)
         for number in self.controllers:

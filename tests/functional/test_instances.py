@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 import testtools
 
+from mogan_hil.db import models
 from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.switch import fake as fake_switch
+from mogan_hil.objects.instance import Instance
 from tests import service
 
 
@@ -16,10 +19,13 @@ class InstanceCase(testtools.TestCase):
     """A rack of four nodes with controllers, and a flavor that fits them."""
 
     nodes = 4
+    settings: dict[tuple[str, str], Any] = {}
 
     def setUp(self) -> None:
         super().setUp()
-        self.service = self.useFixture(service.Embedded({("conductor", "power_timeout"): 1.0}))
+        quick = {("conductor", "power_timeout"): 1.0, ("conductor", "driver_timeout"): service.WAIT}
+        settings = {**quick, **self.settings}
+        self.service = self.useFixture(service.Embedded(settings))
         self.admin = self.service.admin
         for name in ("red", "blue"):
             self.admin.add_project(name)
@@ -215,11 +221,24 @@ class TestLock(InstanceCase):
 
     def test_not_while_deleting(self) -> None:
         node = self.create()["node"]
-        fake_obm.set_faults(self.service.state_dir, node["uuid"], delay=0.5)
+        fake_obm.set_faults(self.service.state_dir, node["uuid"], hold=["off"])
         operation = self.red.delete("instances/web", 202)
         self._lock(self.red, True, 409)
         self._lock(self.red, False, 409)
+        fake_obm.set_faults(self.service.state_dir, node["uuid"])
         self.red.wait(operation)
+
+    def test_an_object_that_is_being_deleted(self) -> None:
+        """Whoever asks, and however old what it knows is."""
+        self.create()
+        with self.service.database.writer() as session:
+            seen = Instance.get(session, "web")
+            session.execute(sa.update(models.Instance).values(status="deleting"))
+            for holder in ("owner", "admin"):
+                self.assertFalse(seen.lock(session, holder, "user", ""))
+                self.assertFalse(seen.unlock(session, holder))
+            found = Instance.get(session, "web")
+            self.assertEqual((None, None), (found.owner_lock, found.admin_lock))
 
     def test_conductor_asks_again(self) -> None:
         idle = self.useFixture(service.Embedded(conductor=False))

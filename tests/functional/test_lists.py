@@ -84,6 +84,7 @@ class TestLists(testtools.TestCase):
 
     def _fill(self) -> dict[str, str]:
         with self.service.database.writer() as session:
+            admin = session.query(models.User).filter_by(name="admin").one().uuid
             project = models.Project(name="p")
             switch = models.Switch(name="s", driver="fake", options={}, physical_network="default")
             session.add_all([project, switch])
@@ -91,34 +92,54 @@ class TestLists(testtools.TestCase):
             owned = {"project_id": project.uuid}
             network = self._network(owned, 0)
             node = models.Node(name="n", **owned)
-            session.add_all([network, node])
+            aggregate = models.Aggregate(name="a")
+            session.add_all([network, node, aggregate])
+            session.flush()
+            subnet = models.Subnet(network_id=network.id, cidr="10.0.0.0/24", pools=[], dns_servers=[])
+            session.add(subnet)
             session.flush()
             for number in range(1, COUNT + 1):
                 when = {"created_at": MOMENTS[number % 2], "name": f"x{number * 7 % 10}-{number}"}
                 nic = models.Nic(node_id=node.id, mac=f"02:00:00:00:00:{number:02x}", **when)
-                session.add(nic)
+                member = models.Node(**when, **owned)
+                session.add_all([nic, member])
+                session.flush()
+                attachment = models.Attachment(
+                    nic_id=nic.id,
+                    network_id=network.id,
+                    channel="vlan/native",
+                    status="active",
+                    created_at=when["created_at"],
+                )
+                session.add(attachment)
                 session.flush()
                 session.add_all(
                     [
                         models.Project(**when),
                         models.Switch(driver="fake", options={}, physical_network="default", **when),
-                        models.Node(**when, **owned),
+                        models.AggregateNode(aggregate_id=aggregate.id, node_id=member.id),
+                        models.Aggregate(**when),
+                        models.ServerGroup(policy="affinity", **when, **owned),
                         self._network(owned, number),
                         models.User(password_hash="-", **when),
                         models.Port(switch_id=switch.id, nic_id=nic.id, status="ok", **when),
-                        models.Attachment(
-                            nic_id=nic.id,
+                        models.Address(
                             network_id=network.id,
-                            channel="vlan/native",
-                            status="active",
+                            subnet_id=subnet.id,
+                            attachment_id=attachment.id,
+                            ip=f"10.0.0.{number}",
+                            number=f"{number:032x}",
                             created_at=when["created_at"],
                         ),
+                        models.Headnode(image="base", memory=1, cpus=1, status="new", **when, **owned),
                         models.Instance(status="active", **when, **owned),
+                        models.Keypair(user_id=admin, type="rsa", fingerprint="-", public_key="-", **when),
+                        models.Image(owner=project.uuid, kernel={}, initrd={}, **when, **owned),
                         models.Flavor(resource_class="large", **when),
                         models.Operation(verb="x", lane="x:1", state="done", created_at=when["created_at"], **owned),
                     ]
                 )
-            return {"project": project.uuid, "switch": "s", "network": network.uuid}
+            return {"project": project.uuid, "switch": "s", "network": network.uuid, "aggregate": "a"}
 
     @staticmethod
     def _network(owned: dict[str, str], number: int) -> models.Network:

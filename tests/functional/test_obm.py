@@ -8,6 +8,7 @@ import testtools
 from mogan_hil.drivers.obm import fake
 from mogan_hil.drivers.obm.base import Power
 from tests import service
+from tests.functional.racks import Gate
 
 
 class TestObm(testtools.TestCase):
@@ -15,7 +16,8 @@ class TestObm(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.service = self.useFixture(service.Embedded({("conductor", "power_timeout"): 1.0}))
+        settings = {("conductor", "power_timeout"): 1.0, ("conductor", "driver_timeout"): service.WAIT}
+        self.service = self.useFixture(service.Embedded(settings))
         self.admin = self.service.admin
         self.admin.add_project("red")
         self.admin.add_project("blue")
@@ -47,11 +49,13 @@ class TestObm(testtools.TestCase):
         self.assertIn("cannot boot from floppy", ended["error"])
 
     def test_one_at_a_time(self) -> None:
-        self._faults(delay=0.3)
+        gate = self.useFixture(Gate("mogan_hil.drivers.obm.fake.FakeObm.set_power"))
         first = self.red.put("nodes/n1/power", {"target": "on"}, 202)
+        self.assertTrue(gate.reached.wait(service.WAIT))
         self.red.put("nodes/n1/power", {"target": "off"}, 409)
         self.red.delete("nodes/n1/project", 409)
         self.red.put("nodes/n1/obm", {"enabled": False}, 409)
+        gate.open()
         self.red.wait(first)
         self._power("off")
 
@@ -103,6 +107,7 @@ class TestObm(testtools.TestCase):
         self._faults(lie=True)
         slow = self.red.put("nodes/n1/power", {"target": "soft_off"}, 202)
         self.red.wait(slow)  # it was off
+        self.service.conf.set_override("power_timeout", service.WAIT, group="conductor")
         slow = self.red.put("nodes/n1/power", {"target": "on"}, 202)
         fake.set_by_hand(self.service.state_dir, self.node["uuid"], power=Power.ON)  # it takes its time to come up
         self.assertEqual({"power": "on"}, self.red.wait(slow)["result"])

@@ -6,6 +6,7 @@ Three processes of the API, eight clients, every database. No answer is ever the
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mogan_hil.db import models
+from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.switch import fake
 from tests import service
 from tests.functional.racks import OnProcesses, fresh, rack
@@ -30,7 +32,10 @@ class Races:
     shape = {
         "apis": 3,
         "conductors": 2,
-        "settings": {("network", "segments"): "default:100-3999\nsegments = narrow:10-69"},
+        "settings": {
+            ("network", "segments"): "default:100-3999\nsegments = narrow:10-69",
+            ("conductor", "driver_timeout"): service.WAIT,
+        },
     }
     api: Any
     site: Any
@@ -135,6 +140,37 @@ class Races:
             with self.site.database.reader() as session:
                 self.assertEqual(set(won), set(session.scalars(taken)))
 
+    def test_what_another_one_leaves(self) -> None:
+        """A node that others hold for a moment, and do not take, is there for who needs it."""
+        sort = fresh("class")
+        _, names = self.rack(2, resource_class=sort)
+        self.api(0).post("flavors", {"name": sort, "resource_class": sort})
+        for path, body, status in (
+            ("claims", {"count": 1, "resource_class": sort}, 201),
+            ("instances", {"name": fresh("web"), "flavor": sort}, 202),
+        ):
+            (ask,) = self.post(path, body, 1, "red-member")
+            with self.site.database.writer() as session:
+                session.scalars(sa.select(models.Node).where(models.Node.name.in_(names)).with_for_update()).all()
+                answer = self.clients.submit(ask)
+                time.sleep(0.5)  # of those eight seconds for which it tries
+            self.assertEqual(status, answer.result().status)
+
+    def test_an_instance_gets_what_another_one_leaves(self) -> None:
+        """So it is when its first node fails it."""
+        sort = fresh("class")
+        _, names = self.rack(2, resource_class=sort, obm_driver="fake")
+        self.api(0).post("flavors", {"name": sort, "resource_class": sort})
+        fake_obm.set_faults(self.site.state_dir, self.api(0).get(f"nodes/{names[0]}")["uuid"], fail=True)
+        (ask,) = self.post("instances", {"name": fresh("web"), "flavor": sort}, 1, "red-member")
+        with self.site.database.writer() as session:
+            session.scalars(sa.select(models.Node).where(models.Node.name == names[1]).with_for_update()).all()
+            answer = self.clients.submit(ask)
+            time.sleep(2)
+        (made,) = answer.result().json["instances"]
+        self.api(0).wait(made["operation"])
+        self.assertEqual(names[1], self.api(0).get(f"instances/{made['uuid']}")["node"]["name"])
+
     def test_claims_of_the_same(self) -> None:
         for _ in range(TRIES):
             _, names = self.rack(6)
@@ -177,11 +213,12 @@ class Races:
         first, second = self.networks(2)
         segment = self.api(0).get(f"networks/{second}")["segment_id"]
         switch, names = self.rack(20, project=self.red)
-        fake.set_faults(self.site.state_dir, switch, delay=0.5)  # nothing ends between the two
+        fake.set_faults(self.site.state_dir, switch, hold=["*"])  # nothing ends between the two
         for number, name in enumerate(names):
             self.one_wins(
                 202, self.attach(number, name, first), self.attach(number + 1, name, second, f"vlan/{segment}")
             )
+        fake.set_faults(self.site.state_dir, switch)
         self.check()
 
     def test_names(self) -> None:
@@ -343,13 +380,14 @@ class Races:
     def test_revert_and_attach(self) -> None:
         (network,) = self.networks(1)
         switch, names = self.rack(TRIES, project=self.red)
-        fake.set_faults(self.site.state_dir, switch, delay=0.5)
+        fake.set_faults(self.site.state_dir, switch, hold=["*"])
         for number, name in enumerate(names):
             self.one_wins(
                 202,
                 self.attach(number, name, network),
                 partial(self.api(number + 1).call, "POST", f"switches/{switch}/ports/p{number}/revert"),
             )
+        fake.set_faults(self.site.state_dir, switch)
         self.check()
 
     def test_delete_the_project_and_claim(self) -> None:

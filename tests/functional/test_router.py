@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mogan_hil import policies
@@ -15,13 +16,41 @@ from tests.functional import base
 PRIVATE = [route for route in base.ROUTES.values() if not route.public]
 
 #: Another project's thing where the example has one's own; `nobody` is no name of anything.
-THEIRS = {"node": "b1", "network": "blue-net", "project": "blue", "operation": "THEIRS"}
+THEIRS = {
+    "group": "blue-group",
+    "node": "b1",
+    "network": "blue-net",
+    "project": "blue",
+    "operation": "THEIRS",
+    "keypair": "blue-key",
+    "image": "blue-image",
+}
 NOBODYS = dict.fromkeys(THEIRS, "nothing")
 
 ACCESS = "/v1/networks/{network}/access/{project}"
 
+#: What readers may not read, and members may.
+MEMBERS = {"/v1/instances/{instance}/config"}
+
 #: Routes that ask a device and write down what they saw.
 LIVE = ("/drift", "/isolation")
+
+
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z\Z")
+
+
+def times(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """What says when, in an answer, by its name or by its look."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from times(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from times(item, key)
+    elif isinstance(value, str) and (
+        key == "at" or key.endswith("_at") or re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
+    ):
+        yield key, value
 
 
 class TestRoutes(base.WorldTestCase):
@@ -41,6 +70,8 @@ class TestRoutes(base.WorldTestCase):
             self.world.networks["blue-net"]["uuid"],
             "blue",
             '"b1"',
+            self.world.blue.get("keypairs/blue-key")["fingerprint"],
+            self.world.blue.get("images/blue-image")["uuid"],
         ]
 
     def test_every_route_has_an_example(self) -> None:
@@ -53,6 +84,21 @@ class TestRoutes(base.WorldTestCase):
             self.assertEqual(base.EXAMPLES[key].status, answer.status, (key, answer.text[:500]))
             self.assertEqual(route.method == "GET", not self.world.changed() or route.path.endswith(LIVE), key)
             self.world.restore()
+
+    def test_times_have_one_form(self) -> None:
+        """ISO 8601, in UTC: https://specs.openstack.org/openstack/api-sig/guidelines/time.html"""
+        world, seen = self.world, set()
+        for route in sorted(PRIVATE, key=lambda route: route.method != "GET"):
+            world.admin.put("instances/i1/lock", {"target": True}, 202)
+            answer = world.send(world.admin, route)
+            if answer.headers.get("Content-Type") == "application/json":
+                for key, value in times(answer.json):
+                    self.assertRegex(value, TIME, (route.method, route.path, key))
+                    seen.add(key)
+            if route.method != "GET":
+                world.restore()
+        self.assertLessEqual({"created_at", "locked_at", "observed_at", "finished_at"}, seen)
+        self.assertRegex(world.admin.get("nodes/n1/console/stream?redirect=false")["expires_at"], TIME)
 
     def test_without_credentials(self) -> None:
         for route in PRIVATE:
@@ -80,8 +126,8 @@ class TestRoutes(base.WorldTestCase):
         for route in PRIVATE:
             if route.method == "GET":
                 answer = self.world.send(reader, route)
-                self.assertIn(answer.status, (200, 403), route.path)
-                if answer.status == 403:
+                self.assertIn(answer.status, (base.EXAMPLES[route.method, route.path].status, 403), route.path)
+                if answer.status == 403 and route.path not in MEMBERS:
                     self.assert_error(self.world.send(self.world.red, route), 403)
                 self._check_silent(answer, route)
 
@@ -130,6 +176,8 @@ class TestRoutes(base.WorldTestCase):
             (f"nodes?project={blue}", "nodes"),
             (f"networks?project={blue}", "networks"),
             ("networks?name=blue-net", "networks"),
+            (f"images?project={blue}", "images"),
+            ("images?name=blue-image", "images"),
             (f"operations?project_id={blue}", "operations"),
             (f"operations?node={node}", "operations"),
             (f"operations?parent={self.world.words['THEIRS']}", "operations"),
@@ -142,6 +190,7 @@ class TestRoutes(base.WorldTestCase):
         for path in (
             f"nodes?marker={self.world.admin.get('nodes/b1')['uuid']}",
             f"networks?marker={self.world.networks['blue-net']['uuid']}",
+            f"images?marker={self.world.blue.get('images/blue-image')['uuid']}",
             f"operations?marker={self.world.words['THEIRS']}",
         ):
             self.assert_error(self.world.red.call("GET", path), 400)
@@ -159,9 +208,12 @@ class TestRoutes(base.WorldTestCase):
             ("PUT", "nodes/n2/project", {"project_id": "blue"}),
             ("PUT", "nodes/n2/project", {"project_id": blue}),
             ("POST", "networks", {"name": "x", "project_id": "blue"}),
+            ("POST", "server_groups", {"name": "x", "policy": "affinity", "project_id": "blue"}),
+            ("POST", "instances", {"name": "x", "node": "n2", "server_group": "blue-group"}),
             ("POST", "networks", {"name": "x", "access": ["blue"]}),
+            ("POST", "images", {"name": "x", "project_id": "blue", **base.KERNEL}),
         ):
-            names = {"blue-net": "nothing", "b1": "nothing", "blue": "nothing"}
+            names = {"blue-group": "nothing", "blue-net": "nothing", "b1": "nothing", "blue": "nothing"}
             names |= {blue: "nothing", self.world.networks["blue-net"]["uuid"]: "nothing"}
             text = json.dumps(body)
             (name,) = (known for known in names if f'"{known}"' in text)

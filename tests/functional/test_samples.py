@@ -40,6 +40,14 @@ class TestSamples(testtools.TestCase):
                 self.assertRegex(section[1], rf"(?m)^#{option.dest} =", (group, option.name))
                 self.assertTrue(option.help, (group, option.name))
 
+    def test_the_drawing_of_the_states(self) -> None:
+        """Else: python doc/ext/state_diagram.py, with pydot and Graphviz installed."""
+        digest = "import state_diagram; print(state_diagram.digest())"
+        wanted = subprocess.run(
+            [sys.executable, "-c", digest], capture_output=True, text=True, check=True, cwd=ROOT / "doc/ext"
+        ).stdout.strip()
+        self.assertIn(f"<!-- {wanted} -->", (ROOT / "doc/source/_static/instance-states.svg").read_text())
+
     def test_the_libraries_too(self) -> None:
         text = _run(
             "oslo-config-generator",
@@ -48,5 +56,15 @@ class TestSamples(testtools.TestCase):
             "--output-file",
             "/dev/stdout",
         )
-        for group in ("api", "auth", "conductor", "network", "database", "cors", "keystone_authtoken", "oslo_policy"):
+        for group in (
+            "api",
+            "auth",
+            "conductor",
+            "network",
+            "database",
+            "cors",
+            "keystone_authtoken",
+            "oslo_policy",
+            "audit_middleware_notifications",
+        ):
             self.assertIn(f"\n[{group}]\n", text)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many SQL statements a read takes: two at the most for one thing, and for a list the same for 3 and 300."""
+"""How many SQL statements a read takes: two at the most for one thing, and for a list the same for 3 and 300.
+
+One more says who asks.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ class TestStatements(base.WorldTestCase):
     def _count(self, route: Route) -> int:
         self.world.send(self.world.admin, route)  # the password is proven, caches are warm
         with self.world.service.statements() as found:
-            self.assertEqual(200, self.world.send(self.world.admin, route).status)
-        return len(found)
+            expected = base.EXAMPLES[route.method, route.path].status
+            self.assertEqual(expected, self.world.send(self.world.admin, route).status)
+        return len(found) - 1
 
     def test_one_thing(self) -> None:
         for route in READS:
@@ -55,9 +59,20 @@ class TestStatements(base.WorldTestCase):
         with self.world.service.database.writer() as session:
             switch = session.query(models.Switch).filter_by(name="rack1").one()
             node = session.query(models.Node).filter_by(name="n1").one()
+            head = session.query(models.Headnode).filter_by(name="head").one()
             network = session.query(models.Network).filter_by(name="red-net").one()
+            admin = session.query(models.User).filter_by(name="admin").one().uuid
+            east = session.query(models.Aggregate).filter_by(name="east").one()
+            subnet = session.query(models.Subnet).filter_by(cidr="10.0.0.0/16").one()
             for number in range(count):
+                rows.append(
+                    models.Keypair(name=f"k{number}", user_id=admin, type="rsa", fingerprint="-", public_key="-")
+                )
                 rows += self._one_more(number, red)
+                member = models.Node(name=f"east{number}", project_id=red, availability_zone="east")
+                session.add(member)
+                session.flush()
+                session.add(models.AggregateNode(aggregate_id=east.id, node_id=member.id))
                 nic = models.Nic(
                     name=f"nic{number}", node_id=node.id, mac=f"02:00:00:00:{number // 256:02x}:{number % 256:02x}"
                 )
@@ -66,8 +81,20 @@ class TestStatements(base.WorldTestCase):
                 session.add(
                     models.Port(name=f"port{number}", switch_id=switch.id, nic_id=nic.id, status="ok", in_sync=True)
                 )
+                session.add(models.Hnic(name=f"nic{number}", headnode_id=head.id, network_id=network.id, mac=nic.mac))
+                attachment = models.Attachment(
+                    nic_id=nic.id, network_id=network.id, channel="vlan/native", status="active"
+                )
+                session.add(attachment)
+                session.flush()
                 session.add(
-                    models.Attachment(nic_id=nic.id, network_id=network.id, channel="vlan/native", status="active")
+                    models.Address(
+                        network_id=network.id,
+                        subnet_id=subnet.id,
+                        attachment_id=attachment.id,
+                        ip=f"10.0.{9 + number // 256}.{number % 256}",
+                        number=f"{number:032x}",
+                    )
                 )
             session.add_all(rows)
 
@@ -85,7 +112,11 @@ class TestStatements(base.WorldTestCase):
                 pooled=True,
                 channels=["vlan/native"],
             ),
+            models.Headnode(name=f"head{number}", project_id=project, image="base", memory=1, cpus=1, status="new"),
+            models.Image(name=f"image{number}", project_id=project, owner=project, kernel={}, initrd={}),
             models.Flavor(name=f"f{number}", resource_class="baremetal"),
+            models.Aggregate(name=f"a{number}"),
+            models.ServerGroup(name=f"g{number}", project_id=project, policy="affinity"),
             models.Instance(name=f"instance{number}", project_id=project, status="active"),
             models.Project(name=f"p{number}"),
             models.User(name=f"u{number}", password_hash="-"),

@@ -6,18 +6,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import fixtures
 import testtools
 
 from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.switch import base
 from mogan_hil.drivers.switch import fake as fake_switch
 from tests import service
+from tests.functional.racks import Gate, until
 
 
 class Case(testtools.TestCase):
     """A switch with two ports, and a node of red's with a controller on the first."""
 
-    settings: dict[tuple[str, str], Any] = {("conductor", "driver_timeout"): 0.5, ("conductor", "poll_interval"): 0.3}
+    settings: dict[tuple[str, str], Any] = {("conductor", "poll_interval"): 0.3}
 
     def setUp(self) -> None:
         super().setUp()
@@ -31,7 +33,7 @@ class Case(testtools.TestCase):
         self.red.put("nodes/n1/project", {})
         self.red.post("networks", {"name": "net"})
 
-    def until(self, condition: Any, seconds: float = 15) -> None:
+    def until(self, condition: Any, seconds: float = service.WAIT) -> None:
         end = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), end)
@@ -45,22 +47,25 @@ class Case(testtools.TestCase):
 class TestLateCalls(Case):
     """A call that hangs is given up, and may take effect later."""
 
+    settings = {**Case.settings, ("conductor", "driver_timeout"): 3.0}
+
     def test_controller(self) -> None:
-        fake_obm.set_faults(self.site.state_dir, self.node["uuid"], hang=True, hang_seconds=2)
+        gate = self.useFixture(Gate("mogan_hil.drivers.obm.fake.FakeObm.set_power"))
         self.red.wait(self.red.put("nodes/n1/power", {"target": "off"}, 202), "error")
         self.assertEqual("device.unsettled", self.code(self.red, "DELETE", "nodes/n1/project"))
-        fake_obm.set_faults(self.site.state_dir, self.node["uuid"])
+        gate.open()
         self.until(lambda: self.red.call("DELETE", "nodes/n1/project").status == 204)
         self.blue.put("nodes/n1/project", {})
 
     def test_switch(self) -> None:
         self.red.attach("n1", "net")
-        fake_switch.set_faults(self.site.state_dir, self.switch["uuid"], hang=["p1"], hang_seconds=2)
+        gate = self.useFixture(Gate("mogan_hil.drivers.switch.fake.FakeSwitch.configure"))
         self.red.wait(self.red.delete("nodes/n1/nics/eth0/attachments/net", 202), "error")
         # Another driver object has no part in the call that hangs, and must not prove anything either.
-        fake_switch.set_faults(self.site.state_dir, self.switch["uuid"])
         self.admin.patch("switches/rack1", {"options": {"delay": 0.01}})
+        self.admin.wait(self.admin.get("operations?verb=switch_heal")["operations"][0], "error")
         self.assertEqual("conflict.in_use", self.code(self.red, "DELETE", "networks/net"))
+        gate.open()
         self.until(lambda: self.red.call("DELETE", "networks/net").status == 204)
         seen = fake_switch.by_hand(self.site.state_dir, self.switch["uuid"], "p1")
         self.assertTrue(seen is not None and not seen.enabled)
@@ -78,13 +83,18 @@ class TestLateCalls(Case):
 class TestHands(Case):
     """What one tenant began does not reach the next."""
 
+    settings = {**Case.settings, ("conductor", "driver_timeout"): service.WAIT}
+
     def test_undone_claim_waits_for_power(self) -> None:
         self.admin.add_node("n2", "rack1", "p2", obm={"driver": "fake"}, resource_class="second")
         uuid = self.admin.get("nodes/n2")["uuid"]
-        fake_switch.set_faults(self.site.state_dir, self.switch["uuid"], fail=["p2"], delay=0.1)
+        fake_switch.set_faults(self.site.state_dir, self.switch["uuid"], fail=["p2"])
         fake_obm.set_faults(self.site.state_dir, uuid, delay=0.3)
+        gate = self.useFixture(Gate("mogan_hil.drivers.switch.fake.FakeSwitch.configure"))
+        self.useFixture(fixtures.MonkeyPatch("mogan_hil.conductor.claims.PATIENCE", 0.2))
         claim = self.red.post("claims", {"count": 1, "resource_class": "second", "networks": [{"network": "net"}]}, 202)
         power = self.red.put("nodes/n2/power", {"target": "on"}, 202)
+        gate.open()
         self.red.wait(claim, "error")
         self.assertIn(self.red.get(f"operations/{power['uuid']}")["state"], ("done", "error"))
         self.assertIsNone(self.admin.get("nodes/n2")["project_id"])
@@ -108,6 +118,26 @@ class TestPorts(Case):
         self.assertEqual("claim.not_enough_nodes", self.code(self.blue, "POST", "claims", {"count": 1}))
         fake_switch.set_faults(self.site.state_dir, self.switch["uuid"])
         self.until(lambda: self.blue.call("PUT", "nodes/n1/project", {}).status == 200)
+
+
+class TestUnproven(testtools.TestCase):
+    """What could not be seen through new options of a switch is as good as open."""
+
+    def test_new_options_that_do_not_work(self) -> None:
+        settings = {("conductor", "poll_interval"): 0.3, ("conductor", "max_attempts"): 1}
+        site = self.useFixture(service.Embedded(settings))
+        admin = site.admin
+        switch = admin.add_switch("rack1", ["p1"])["uuid"]
+        admin.add_node("n1", "rack1", "p1")
+        fake_switch.set_faults(site.state_dir, switch, unreadable=True)
+        admin.patch("switches/rack1", {"options": {"delay": 0.01}})
+        (heal,) = admin.get("operations?verb=switch_heal")["operations"]
+        admin.wait(heal, "error")
+        self.assertEqual("error", admin.get("switches/rack1/ports/p1")["status"])
+        refused = admin.call("PUT", "nodes/n1/project", {}, status=409)
+        self.assertEqual("node.quarantined", refused.json["errors"][0]["code"])
+        fake_switch.set_faults(site.state_dir, switch)
+        until(lambda: admin.call("PUT", "nodes/n1/project", {}).status == 200)
 
 
 class TestSwitches(Case):

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fixtures
 import testtools
 
 from mogan_hil.drivers.switch.base import PortConfig
 from mogan_hil.drivers.switch.openvswitch import columns_of
 from tests import openvswitch, service
+from tests.said import Said
 
 #: Why these tests are skipped; None if they run.
 MISSING = openvswitch.missing()
@@ -58,7 +58,7 @@ class ServiceTestCase(testtools.TestCase):
         super().setUp()
         if MISSING:
             self.skipTest(MISSING)
-        self.logger = self.useFixture(fixtures.FakeLogger("mogan_hil"))
+        self.logger = self.useFixture(Said("mogan_hil"))
         self.switch = self.useFixture(openvswitch.OpenVSwitch())
         self.service = self.useFixture(service.Embedded(self.settings))
         self.admin = self.service.admin
@@ -96,11 +96,10 @@ class ServiceTestCase(testtools.TestCase):
             columns.pop("other_config")
         self.assertEqual({port: expected_columns(config) for port, config in ports.items()}, found)
 
-    def assert_eventually(self, what: Callable[[], bool], seconds: float, message: str = "") -> float:
-        """Something becomes so in time. Returns after how many seconds."""
-        start = time.monotonic()
+    def assert_eventually(self, what: Callable[[], bool], message: str = "") -> None:
+        """Something becomes so in time."""
+        end = time.monotonic() + service.WAIT
         while not what():
-            if time.monotonic() > start + seconds:
-                self.fail(f"not within {seconds} s: {message}")
+            if time.monotonic() > end:
+                self.fail(f"not within {service.WAIT} s: {message}")
             time.sleep(0.005)
-        return time.monotonic() - start

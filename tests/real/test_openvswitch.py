@@ -18,7 +18,12 @@ class TestFrames(OvsTestCase):
     """What passes on the wire. Each claim that nothing passes comes after the same frames have passed."""
 
     def assert_closed(self, parked, others, frames):
-        """No frame passes between a parked host and any other, in either direction."""
+        """No frame passes between a parked host and any other, in either direction.
+
+        With what the datapath decided of thousands of frames the driver does not wait long enough, as it says: at once
+        is for :meth:`test_nothing_passes_after_the_call`.
+        """
+        self.switch.revalidate()
         for arrived in openvswitch.passing(parked, frames, others):
             self.assertEqual(set(), arrived)
         for other in others:
@@ -102,13 +107,20 @@ class TestFrames(OvsTestCase):
             {first.port: PortConfig(10, frozenset({20})), second.port: PortConfig(None, frozenset({10, 20, 30}))}
         )
         tagged = [(vlan, openvswitch.tag(vlan)) for vlan in (10, 20, 30)]
-        first.send([(1, b""), *tagged])
-        time.sleep(0.15)
         # A frame that is tagged with the native VLAN is taken too: OVS makes no difference.
-        self.assertEqual([(1, 10), (10, 10), (20, 20)], sorted(second.received()))
-        second.send([(1, b""), *tagged])
-        time.sleep(0.15)
-        self.assertEqual([(10, None), (20, 20)], sorted(first.received()))
+        self.assert_arrives(first, second, [(1, b""), *tagged], {(1, 10), (10, 10), (20, 20)})
+        self.assert_arrives(second, first, [(1, b""), *tagged], {(10, None), (20, 20)})
+
+    def assert_arrives(self, sender, receiver, frames, expected):
+        """These frames arrive so, and no others. They are sent again as long as one of them is late."""
+        arrived = set()
+        for _ in range(20):
+            sender.send(frames)
+            sender.settle()
+            arrived.update(receiver.received())
+            if expected <= arrived:
+                break
+        self.assertEqual(expected, arrived)
 
     def test_vlans_are_apart(self):
         a, b, c = self.hosts(3)
@@ -266,7 +278,7 @@ class TestRows(OvsTestCase):
     def test_many_at_once(self):
         """Two drivers and a person write at the same time; each is heard, and the last word is the same for all."""
         port = self.switch.add_dummy_port()
-        drivers = [self.make_driver(timeout=20) for _ in range(2)]
+        drivers = [self.make_driver(timeout=120) for _ in range(2)]
         failures = []
 
         def work(driver, base):
@@ -284,7 +296,7 @@ class TestRows(OvsTestCase):
         for vlan in range(20):
             self.switch.vsctl("--no-wait", "set", "port", port, f"tag={1000 + vlan}")
         for thread in threads:
-            thread.join(30)
+            thread.join(180)
         self.assertEqual([], failures)
         self.assertEqual(drivers[0].read([port]), drivers[1].read([port]))
 

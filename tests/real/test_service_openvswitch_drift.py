@@ -42,10 +42,17 @@ class DriftTestCase(ServiceTestCase):
         return found
 
     def assert_noticed(self, observed: Mapping[str, object] | None) -> None:
-        """The push is there within a second, with what was observed; nobody has asked for it."""
-        self.assert_eventually(lambda: self.in_sync() is False, 1, str(observed))
+        """The push is there, with what was observed; nobody has asked for it."""
+        self.assert_eventually(lambda: self.in_sync() is False, str(observed))
         self.assertEqual(observed, self.port(self.name)["observed"])
         self.assertEqual([self.name], self.drift())
+
+    def assert_closed_again(self) -> None:
+        """It was noticed that a port which is not in use carries the other VLAN, and it was closed unasked."""
+        noticed = f"Port {self.name} of switch {SWITCH} was changed by somebody else: it should be closed and is native"
+        self.assert_eventually(lambda: f"{noticed} {self.other}" in self.logger.output)
+        self.assert_eventually(lambda: self.in_sync() is True)
+        self.assert_columns(self.name, NOTHING)
 
     def heal(self, state: str = "done") -> None:
         self.admin.wait(self.admin.call("POST", f"switches/{SWITCH}/heal", status=202).json, state)
@@ -77,33 +84,30 @@ class TestDrift(DriftTestCase):
         # The same for a port that should be closed.
         self.red.detach("n1", "mine")
         self.switch.set_port(self.name, f"tag={other}")
-        self.assert_noticed({"native": other, "tagged": "", "enabled": True})
-        self.heal()
-        self.assert_columns(self.name, NOTHING)
+        self.assert_closed_again()
 
     def test_change_that_is_taken_back(self) -> None:
         self.red.attach("n1", "mine")
         self.switch.set_port(self.name, f"tag={self.other}")
         self.assert_noticed({"native": self.other, "tagged": "", "enabled": True})
         self.switch.set_port(self.name, "vlan_mode=access", f"tag={self.mine}")
-        self.assert_eventually(lambda: self.in_sync() is True, 1)
+        self.assert_eventually(lambda: self.in_sync() is True)
         self.assertEqual([], self.drift())
 
     def test_port_is_deleted_and_another_drifted(self) -> None:
         """What cannot be healed does not keep the rest from it."""
-        second = self.switch.add_dummy_port()
-        add_machine(self.admin, "n2", second)
+        second = self.second_in_use()
         self.red.attach("n1", "mine")
         self.switch.vsctl("del-port", self.name)
         self.assert_noticed(None)
         self.switch.set_port(second, f"tag={self.other}")
-        self.assert_eventually(lambda: self.in_sync(second) is False, 1)
+        self.assert_eventually(lambda: self.in_sync(second) is False)
         self.heal("error")
         self.assertIs(True, self.in_sync(second))
-        self.assert_columns(second, NOTHING)
+        self.assert_columns(second, PortConfig(self.vlan("second")))
         # It comes back carrying everything, as new ports do.
         self.switch.vsctl("add-port", self.switch.bridge, self.name)
-        self.assert_eventually(lambda: self.port(self.name)["observed"] is not None, 1)
+        self.assert_eventually(lambda: self.port(self.name)["observed"] is not None)
         self.heal()
         self.assert_columns(self.name, PortConfig(self.mine))
         self.assertEqual([], self.drift())
@@ -119,7 +123,7 @@ class TestDrift(DriftTestCase):
         self.heal("error")
         self.assertEqual("9", self.switch.get_port(self.name)["tag"])  # it is another bridge's
         self.switch.vsctl("del-port", self.name, "--", "add-port", self.switch.bridge, self.name)
-        self.assert_eventually(lambda: self.port(self.name)["observed"] is not None, 1)
+        self.assert_eventually(lambda: self.port(self.name)["observed"] is not None)
         self.heal()
         self.assert_columns(self.name, PortConfig(self.mine))
 
@@ -162,13 +166,13 @@ class TestDrift(DriftTestCase):
         time.sleep(0.3)
         self.switch.start_server()
         self.switch.vsctl("--no-wait", "set", "port", self.name, f"tag={self.other}", "--", "del-port", second)
-        self.assert_eventually(lambda: self.in_sync() is False and self.in_sync(second) is False, 4)
+        self.assert_eventually(lambda: self.in_sync() is False and self.in_sync(second) is False)
         self.assertIsNone(self.port(second)["observed"])
         self.heal("error")
         self.assertIs(True, self.in_sync())
         # And the watch works as before.
         self.switch.set_port(self.name, f"tag={self.other}")
-        self.assert_eventually(lambda: self.in_sync() is False, 1)
+        self.assert_eventually(lambda: self.in_sync() is False)
 
     def test_nothing_false(self) -> None:
         """Quick operations of the service itself are nobody else's change."""
@@ -198,8 +202,8 @@ class TestHealing(DriftTestCase):
                 self.switch.set_port(port, *settings)
             for port in ports:
                 config = PortConfig(self.mine) if port == self.name else NOTHING
-                self.assert_eventually(lambda port=port, config=config: self.is_so(port, config), 2, port)
-        self.assert_eventually(lambda: all(self.in_sync(port) for port in ports), 2)
+                self.assert_eventually(lambda port=port, config=config: self.is_so(port, config), port)
+        self.assert_eventually(lambda: all(self.in_sync(port) for port in ports))
 
     def is_so(self, port: str, config: PortConfig) -> bool:
         expected = driver.columns_of(config)
@@ -245,7 +249,7 @@ class TestVerified(DriftTestCase):
         registered = self.admin.post(f"switches/{SWITCH}/ports", {"name": "ghost"})
         self.admin.wait(registered["operation"], "error")
         self.admin.put(f"switches/{SWITCH}/ports/ghost/nic", {"node": "n2", "nic": "eth0"})
-        self.assertIn("no such port", self.red.attach("n2", "mine", state="error")["error"])
+        self.assertIn("no such port", self.attached_at_last("n2")["error"])
         self.assertEqual(("error", None), (self.port("ghost")["status"], self.port("ghost")["observed"]))
         self.assertEqual(["ghost"], self.drift())
 
@@ -263,15 +267,17 @@ class TestVerified(DriftTestCase):
 
     def test_changed_right_after_the_read(self) -> None:
         """The operation is done: the port was so. That it is not so any more is noticed by the push."""
-        for verb in (self.red.attach, self.red.detach):
-            self.after_read = self.by_hand
-            self.assertTrue(verb("n1", "mine")["verified"])
-            self.assert_noticed({"native": self.other, "tagged": "", "enabled": True})
-            self.after_read = lambda: setattr(self, "after_read", self.by_hand)  # the second read is after the change
-            self.heal()
-            self.assert_noticed({"native": self.other, "tagged": "", "enabled": True})
-            self.heal()
-            self.assertEqual([], self.drift())
+        self.after_read = self.by_hand
+        self.assertTrue(self.red.attach("n1", "mine")["verified"])
+        self.assert_noticed({"native": self.other, "tagged": "", "enabled": True})
+        self.after_read = lambda: setattr(self, "after_read", self.by_hand)  # the second read is after the change
+        self.heal()
+        self.assert_noticed({"native": self.other, "tagged": "", "enabled": True})
+        self.heal()
+        self.assertEqual([], self.drift())
+        self.after_read = self.by_hand
+        self.assertTrue(self.red.detach("n1", "mine")["verified"])
+        self.assert_closed_again()
 
     def test_changed_right_before_the_read(self) -> None:
         configure = driver.OpenVSwitch.configure
@@ -295,7 +301,7 @@ class TestVerified(DriftTestCase):
         settings = ["vlan_mode=access", f"tag={self.other}", "protected=false"]
 
         def work() -> None:
-            while not done.wait(random.uniform(0, 0.06)):
+            while not done.wait(random.uniform(0, random.choice((0.03, 0.1, 0.5)))):  # however slow this machine is
                 subprocess.run(command + settings, check=False)
 
         thread = threading.Thread(target=work)
@@ -306,10 +312,10 @@ class TestVerified(DriftTestCase):
             done.set()
             thread.join()
 
-    def attached_at_last(self) -> Any:
+    def attached_at_last(self, node: str = "n1") -> Any:
         """Attach, as soon as the port is not just being closed again."""
-        end = time.monotonic() + 10
-        path, body = "nodes/n1/nics/eth0/attachments", {"network": "mine"}
+        end = time.monotonic() + service.WAIT
+        path, body = f"nodes/{node}/nics/eth0/attachments", {"network": "mine"}
         while (answer := self.red.call("POST", path, body)).status == 409 and time.monotonic() < end:
             time.sleep(0.02)
         self.assertEqual(202, answer.status, answer.text)
@@ -318,7 +324,7 @@ class TestVerified(DriftTestCase):
     def test_somebody_changes_it_all_the_time(self) -> None:
         ended = []
         with self.somebody():
-            for _ in range(25):
+            while len(ended) < 25 or (len(set(ended)) < 2 and len(ended) < 200):
                 self.reads.clear()
                 operation = self.attached_at_last()
                 ended.append(operation["state"])
@@ -329,8 +335,8 @@ class TestVerified(DriftTestCase):
                     operation = self.red.detach("n1", "mine", state=None)
                     if operation["state"] == "done":
                         self.assertTrue([state for state in self.reads if state is not None and not state.enabled])
-                self.assert_eventually(lambda: self.attachments("n1") == {}, 20)
+                self.assert_eventually(lambda: self.attachments("n1") == {})
         self.assertEqual({"done", "error"}, set(ended))
         # It is not in use, so it is closed again unasked.
-        self.assert_eventually(lambda: self.drift() == [] and self.port(self.name)["status"] == "ok", 20)
+        self.assert_eventually(lambda: self.drift() == [] and self.port(self.name)["status"] == "ok")
         self.assert_columns(self.name, NOTHING)

@@ -51,7 +51,11 @@ class TestKilledConductor(testtools.TestCase):
         if MISSING:
             self.skipTest(MISSING)
         switch = self.useFixture(openvswitch.OpenVSwitch())
-        settings = {("conductor", "sweep_interval"): 0.1, ("conductor", "poll_interval"): 1.0}
+        settings = {
+            ("conductor", "sweep_interval"): 0.1,
+            ("conductor", "poll_interval"): 1.0,
+            ("conductor", "driver_timeout"): 30.0,
+        }
         site = self.useFixture(service.Processes("sqlite", settings=settings))
         self.addOnException(lambda _info: self.addDetail("logs", text_content(site.logs()[-20000:])))
         admin = site.admin
@@ -74,9 +78,9 @@ class TestKilledConductor(testtools.TestCase):
             time.sleep(random.uniform(0.05, 0.3))
             site.kill_conductor(conductor)
             conductor = site.start_conductor()
-        traffic.join(30)
+        traffic.join(service.WAIT)
         self.assertEqual([], traffic.failures)
-        end = time.monotonic() + 30
+        end = time.monotonic() + service.WAIT
         while open_operations(admin):
             self.assertLess(time.monotonic(), end, "operations do not end")
             time.sleep(0.05)
@@ -88,6 +92,8 @@ class TestKilledConductor(testtools.TestCase):
 
 class TestBatch(ServiceTestCase):
     """Two hundred NICs, four clients, at once."""
+
+    settings = {("conductor", "driver_timeout"): 30.0}
 
     def test_two_hundred_at_once(self) -> None:
         ports = self.switch.add_dummy_ports(200)
@@ -107,7 +113,6 @@ class TestBatch(ServiceTestCase):
                 self.assertTrue(red.wait(operation)["verified"])
             seconds = time.monotonic() - began
             self.addDetail(f"{verb} per second", text_content(f"{200 / seconds:.0f}"))
-            self.assertLess(seconds, 60)
             self.assert_all_columns(dict.fromkeys(ports, config))
 
     def at_once(self, red: service.Api, verb: str, numbers: Collection[int]) -> list[Any]:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import contextlib
+import http.client
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,26 +24,23 @@ import requests
 import testtools
 
 from tests import service
+from tests.functional.racks import until
+from tests.servers import base
 
 AUTH = ("admin", service.PASSWORD)
+BASIC = "Basic " + base64.b64encode(":".join(AUTH).encode()).decode()
 #: What a person at a switch would call a port, and what would mislead a router that took slashes as they come.
 NAMES = ("gi1/0/1", "x/nic", "x", "x/revert", "x/nic/revert", "Eth1/1:2", "a//b", "a.b", "nic")
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def until_served(url: str, started: subprocess.Popen[bytes]) -> None:
     """Wait for the first answer."""
-    for _ in range(300):
+    end = time.monotonic() + service.WAIT
+    while time.monotonic() < end:
         if started.poll() is not None:
             raise AssertionError(f"{started.args} ended with {started.returncode}")
         with contextlib.suppress(requests.ConnectionError):
-            requests.get(url + "/healthcheck", timeout=30)
+            requests.get(url + "/healthcheck", timeout=60)
             return
         time.sleep(0.1)
     raise AssertionError(f"{url} does not answer")
@@ -67,7 +65,7 @@ class TestNames(testtools.TestCase):
         """Start a server; `{}` among the arguments is its address."""
         program = self._program(program)
         site = self.useFixture(service.Processes(apis=0, conductors=0))
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{base.free_port()}"
         with open(site.state_dir / "server.log", "wb") as log:
             started = subprocess.Popen(
                 [program, *(argument.replace("{}", address) for argument in arguments)],
@@ -90,7 +88,7 @@ class TestNames(testtools.TestCase):
     def _story(self, url: str, chunks: bool = True) -> None:
         def call(status: int, method: str, path: str, body: Any = None) -> Any:
             # A connection each: uWSGI's http-socket closes without a word.
-            answer = requests.request(method, f"{url}/v1/{path}", json=body, auth=AUTH, timeout=20)
+            answer = requests.request(method, f"{url}/v1/{path}", json=body, auth=AUTH, timeout=60)
             self.assertEqual(status, answer.status_code, (method, path, answer.text[:500]))
             return answer.json() if answer.content and method != "HEAD" else None
 
@@ -118,15 +116,15 @@ class TestNames(testtools.TestCase):
     def _chunks(self, url: str, understood: bool) -> None:
         headers = {"Content-Type": "application/json"}
         body = in_chunks(b'{"name": "in-chunks"}')
-        answer = requests.post(f"{url}/v1/nodes", data=body, auth=AUTH, headers=headers, timeout=20)
+        answer = requests.post(f"{url}/v1/nodes", data=body, auth=AUTH, headers=headers, timeout=60)
         self.assertEqual(201 if understood else 400, answer.status_code, answer.text)
         large = b'{"name": "' + b"x" * 400_000 + b'"}'
         for data in (large, iter([large])) if understood else (large,):
-            answer = requests.post(f"{url}/v1/nodes", data=data, auth=AUTH, headers=headers, timeout=20)
+            answer = requests.post(f"{url}/v1/nodes", data=data, auth=AUTH, headers=headers, timeout=60)
             self.assertEqual(413, answer.json()["errors"][0]["status"])
 
     def test_cheroot(self) -> None:
-        self._story(self.useFixture(service.Processes(apis=1, conductors=0)).urls[0])
+        self._story(self.useFixture(service.Processes(apis=1, conductors=0, forks=False)).urls[0])
 
     def test_gunicorn(self) -> None:
         options = ("-k", "gthread", "--threads", "4", "--workers", "2", "-b", "{}")
@@ -147,29 +145,39 @@ class TestOurServer(testtools.TestCase):
 
     def _start(self, **settings: Any) -> service.Processes:
         found = {
-            ("api", "port"): free_port(),
+            ("api", "port"): base.free_port(),
             ("api", "workers"): 2,
             ("DEFAULT", "default_log_levels"): "sqlalchemy=WARN",
         }
         found |= {("auth", name): value for name, value in settings.items()}
-        site = self.useFixture(service.Processes(apis=1, conductors=0, settings=found))
+        site = self.useFixture(service.Processes(apis=1, conductors=0, settings=found, forks=False))
         self.url = site.urls[0]
         return site
 
-    def _get(self, _number: int = 0) -> tuple[int, float]:
+    def _get(self, _number: int = 0, sent: threading.Semaphore | None = None) -> tuple[int, float]:
+        """The status, and how many seconds it took to connect.
+
+        :param sent: told when the request was sent
+        """
+        host, port = self.url.removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         began = time.monotonic()
-        answer = requests.get(f"{self.url}/v1/nodes", auth=AUTH, timeout=20)
-        return answer.status_code, time.monotonic() - began
+        connection.connect()
+        seconds = time.monotonic() - began
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/nodes", headers={"Authorization": BASIC})
+            if sent is not None:
+                sent.release()
+            return connection.getresponse().status, seconds
 
     def test_two_workers_answer(self) -> None:
         site = self._start()
         pids: set[str] = set()
-        for _ in range(200):  # the kernel chooses for each connection
+        end = time.monotonic() + service.WAIT
+        while len(pids) < 2:  # the kernel chooses for each connection, among those that listen by then
+            self.assertLess(time.monotonic(), end)
             self.assertEqual(200, self._get()[0])
             pids = set(re.findall(r"(\d+) INFO mogan_hil.api.middleware.request_log", site.logs()))
-            if len(pids) == 2:
-                break
-        self.assertEqual(2, len(pids))
         for pid in pids:
             os.kill(int(pid), 0)
 
@@ -178,36 +186,53 @@ class TestOurServer(testtools.TestCase):
         self._start()
         self._get()
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
-            slowest = []
-            for _ in range(3):
+            slowest = 1.0
+            for _ in range(10):  # for whatever else this machine does
                 answers = list(pool.map(self._get, range(24)))
                 self.assertEqual({200}, {status for status, _ in answers})
-                slowest.append(max(seconds for _, seconds in answers))
-        self.assertLess(min(slowest), 1)  # the other rounds are for whatever else this machine does
+                slowest = min(slowest, max(seconds for _, seconds in answers))
+        self.assertLess(slowest, 1)
 
     def test_connections_are_kept(self) -> None:
         self._start()
-        with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=10) as connection:
-            for _ in range(5):
-                connection.sendall(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                data = connection.recv(65536)
-                self.assertTrue(data.startswith(b"HTTP/1.1 200"), data[:100])
-                self.assertNotIn(b"connection: close", data.lower())
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.url.rpartition(":")[2]), timeout=60)
+        self.addCleanup(connection.close)
+        connection.connect()
+        first = connection.sock
+        for _ in range(5):
+            connection.request("GET", "/healthcheck")
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual((11, 200), (answer.version, answer.status))
+            self.assertNotEqual("close", str(answer.getheader("Connection")).lower())
+            self.assertIs(first, connection.sock)
 
     def test_a_graceful_end(self) -> None:
         """A request that is being answered is answered, and the command ends with 0."""
         site = self._start(hash_cost=12, proof_ttl=0)
         (master,) = {int(pid) for pid in self._masters(site)}
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            pending = [pool.submit(self._get) for _ in range(4)]
-            time.sleep(0.15)
+            sent = threading.Semaphore(0)
+            pending = [pool.submit(self._get, sent=sent) for _ in range(4)]
+            for _ in pending:
+                self.assertTrue(sent.acquire(timeout=service.WAIT))
+            until(lambda: self._taken() + sum(future.done() for future in pending) >= len(pending))
             threading.Thread(target=os.kill, args=(master, signal.SIGTERM)).start()
             self.assertEqual({200}, {future.result()[0] for future in pending})
-        end = time.monotonic() + 10
-        with self.assertRaises(requests.ConnectionError):
+        end = time.monotonic() + service.WAIT
+        with self.assertRaises(ConnectionError):
             while time.monotonic() < end:
                 self._get()
                 time.sleep(0.1)
+
+    def _taken(self) -> int:
+        """Connections of which the server has read all that came; see proc_net_tcp of the kernel's documents."""
+        port, established, nothing = f":{int(self.url.rpartition(':')[2]):04X}", "01", "00000000"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = [(row[1], *row[4].split(":")) for row in rows if row[3] == established and port in row[1] + row[2]]
+        if any(not mine.endswith(port) and sending != nothing for mine, sending, _ in ours):
+            return 0  # a request is on its way
+        return sum(mine.endswith(port) and unread == nothing for mine, _, unread in ours)
 
     @staticmethod
     def _masters(site: service.Processes) -> list[str]:

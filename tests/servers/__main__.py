@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from tests.servers.rabbitmq import RabbitMQ
 
 SERVERS: dict[str, type[base.Server]] = {server.name: server for server in (MariaDB, PostgreSQL, RabbitMQ, Keystone)}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class InterruptedRun(BaseException):
@@ -78,7 +80,7 @@ def running(chosen: Sequence[type[base.Server]]) -> Iterator[dict[str, str]]:
 
 def _timed_start(server: base.Server) -> float:
     started = time.monotonic()
-    server.start()
+    server.start(say)
     return time.monotonic() - started
 
 
@@ -115,10 +117,49 @@ def choose(names: Sequence[str], environ: dict[str, str]) -> list[type[base.Serv
     return chosen
 
 
+def _adopt() -> None:
+    """Become the parent of orphans below us: what a test that was killed has started (Linux: prctl(2))."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """The processes that are our children.
+
+    A thread that ends hands its own to another one, which may have been looked at already.
+    """
+    before, found = None, _listed()
+    while found is None or found != before:
+        before, found = found, _listed()
+    return found
+
+
+def _listed() -> set[int] | None:
+    """The children of each thread, None if one has ended meanwhile."""
+    found: set[int] = set()
+    try:
+        for listed in Path("/proc/self/task").glob("*/children"):
+            found.update(map(int, listed.read_text().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return found
+
+
+def _end_orphans(ours: set[int]) -> None:
+    while orphans := children() - ours:  # the children of those that end are next
+        for orphan in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan, 0)
+
+
 def run_command(command: Sequence[str], variables: dict[str, str]) -> int:
     """Run the command to its end and return its exit code; a signal to us ends it and all that it started."""
     # At a terminal the command shares our process group, so that it can read the keyboard and sees a Ctrl-C itself.
     own_group = not sys.stdin.isatty()
+    _adopt()
+    ours = children()
     process = subprocess.Popen(command, env={**os.environ, **variables}, process_group=0 if own_group else None)
 
     def send(number: int) -> None:
@@ -134,6 +175,8 @@ def run_command(command: Sequence[str], variables: dict[str, str]) -> int:
         raise
     finally:
         send(signal.SIGKILL)
+        process.wait()
+        _end_orphans(ours)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -8,23 +8,34 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.servers import base
 
-#: Programs that the tests on real switches and controllers use, and the packages that bring them.
+#: Programs that the tests on real switches, controllers and locks use, and the packages that bring them.
 TOOLS = {
     "ovs-vswitchd": "openvswitch-switch",
     "ip": "iproute2",
     "ping": "iputils-ping",
     "ethtool": "ethtool",
     "ipmi_sim": "openipmi",
+    "etcd": "etcd-server",
+    "libvirtd": "libvirt-daemon",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu",
 }
-if importlib.util.find_spec("libvirt"):  # libvirt-python is an extra, and of no use without these, nor they without it
-    TOOLS |= {"libvirtd": "libvirt-daemon", "qemu-system-x86_64": "qemu-system-x86"}
-_INSTALL = ("-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", "install")
+#: What the tests on libvirt need beside it.
+BINDINGS = ("libvirt-python", "virtualbmc")
+#: libvirt-python comes as source alone, and is made from these.
+COMPILER = ("libvirt-dev", "pkg-config", "gcc", "libc6-dev")
+_INSTALL = ("-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5", "--no-install-recommends", "install")
+#: Seconds before something is tried again that may fail because of a network: a mirror, or the way to it.
+PAUSES = (5, 15, 45, 90)
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -38,15 +49,24 @@ def install_missing(servers: Sequence[type[base.Server]], say: Callable[[str], N
 
 
 def _install(server: type[base.Server], say: Callable[[str], None]) -> None:
-    try:
-        server.install(say)
-    except base.NotAvailableError as error:
-        say(f"could not be installed: {server.name}: {error}")
+    def install() -> bool:
+        try:
+            server.install(say)
+        except (base.NotAvailableError, OSError) as error:
+            say(f"could not be installed: {server.name}: {error}")
+            return False
+        return True
+
+    again(install)
 
 
 def _install_packages(servers: Sequence[type[base.Server]], say: Callable[[str], None]) -> None:
     wanted = [package for server in servers if server.missing() for package in server.packages]
     wanted += [package for program, package in TOOLS.items() if not base.find_program(program)]
+    if not _has_libvirt():
+        wanted += COMPILER
+        if sys.prefix != sys.base_prefix and Path(sys.base_prefix) == Path("/usr"):
+            wanted.append("python3-dev")  # another Python has its headers with it
     if not wanted:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -55,12 +75,40 @@ def _install_packages(servers: Sequence[type[base.Server]], say: Callable[[str],
         return
     say(f"Installing {', '.join(wanted)} (about a minute) ...")
     with _daemons_kept_off():
-        if not _apt("update") and not _apt("update"):
-            say("apt-get update failed twice; trying with the package lists that are here")
-        if not _apt(*_INSTALL, *wanted):
+        if not again(lambda: _apt("update", "-o", "Acquire::Retries=5") and _apt(*_INSTALL, *wanted)):
             # One package that cannot be had must not keep the others away.
             failed = [package for package in wanted if not _apt(*_INSTALL, package)]
             say(f"could not be installed: {', '.join(failed)}" if failed else "installed one by one")
+    if not _has_libvirt():
+        _make_libvirt(say)
+
+
+def again(attempt: Callable[[], bool]) -> bool:
+    """Do something, several times if need be. Returns whether it succeeded."""
+    for pause in PAUSES:
+        if attempt():
+            return True
+        time.sleep(pause)
+    return attempt()
+
+
+def _has_libvirt() -> bool:
+    return all(importlib.util.find_spec(module) is not None for module in ("libvirt", "virtualbmc"))
+
+
+def _make_libvirt(say: Callable[[str], None]) -> None:
+    """Put them into this environment; it takes some seconds."""
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *BINDINGS]
+
+    def install() -> bool:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(*done.stderr.splitlines()[-15:], sep="\n    ")
+        return done.returncode == 0
+
+    if not again(install):
+        say(f"could not be installed: {', '.join(BINDINGS)}")
+    importlib.invalidate_caches()
 
 
 def _apt(*arguments: str) -> bool:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import os
 from typing import ClassVar
 
 from tests.servers import base
@@ -12,10 +16,12 @@ _SERVER = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 
 _CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{port}
-default_user = {user}
-default_pass = {password}
+load_definitions = {definitions}
 disk_free_limit.absolute = 10MB
 """
+
+#: For processes of tests: conductors answer whoever asks on their virtual host, also who has another database.
+_HOSTS = tuple(f"tests{number}" for number in range(1, max(2, os.cpu_count() or 1) + 1))
 
 
 class RabbitMQ(base.Server):
@@ -24,7 +30,6 @@ class RabbitMQ(base.Server):
     name: ClassVar[str] = "rabbitmq"
     variable: ClassVar[str] = "MOGAN_HIL_TEST_RABBIT_URL"
     packages: ClassVar[tuple[str, ...]] = ("rabbitmq-server",)
-    time_limit: ClassVar[float] = 120
 
     @classmethod
     def missing(cls) -> str | None:
@@ -36,12 +41,34 @@ class RabbitMQ(base.Server):
     def url(self) -> str:
         return f"rabbit://{self.user}:{self.password}@127.0.0.1:{self.port}/"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        return {self.variable: self.url, "MOGAN_HIL_TEST_RABBIT_VHOSTS": " ".join(_HOSTS)}
+
+    def _definitions(self) -> str:
+        """One user, and the virtual hosts. https://www.rabbitmq.com/docs/passwords"""
+        salt = os.urandom(4)
+        hashed = base64.b64encode(salt + hashlib.sha256(salt + self.password.encode()).digest()).decode()
+        user = {"name": self.user, "password_hash": hashed, "tags": "administrator"}
+        all_of_it = dict.fromkeys(("configure", "write", "read"), ".*")
+        hosts = ("/", *_HOSTS)
+        return json.dumps(
+            {
+                "users": [{**user, "hashing_algorithm": "rabbit_password_hashing_sha256"}],
+                "vhosts": [{"name": host} for host in hosts],
+                "permissions": [{"user": self.user, "vhost": host, **all_of_it} for host in hosts],
+            }
+        )
+
     def launch(self) -> None:
         self.port, between_nodes, port_mapper = base.free_port(), base.free_port(), base.free_port()
         here = self.directory
         config = here / "rabbitmq.conf"
         config.touch(mode=0o600)
-        config.write_text(_CONFIG.format(port=self.port, user=self.user, password=self.password))
+        definitions = here / "definitions.json"
+        config.write_text(_CONFIG.format(port=self.port, definitions=definitions))
+        definitions.touch(mode=0o600)
+        definitions.write_text(self._definitions())
         (here / "plugins").write_text("[].")
         (here / "env.conf").touch()
         env = {
@@ -69,5 +96,7 @@ class RabbitMQ(base.Server):
     def probe(self) -> None:
         from kombu.connection import Connection
 
-        with Connection(self.url.replace("rabbit:", "amqp:", 1), connect_timeout=5) as connection:
-            connection.connect()
+        for host in ("", *_HOSTS):  # each is started by itself
+            url = f"{self.url}{host}".replace("rabbit:", "amqp:", 1)
+            with Connection(url, connect_timeout=5) as connection:
+                connection.connect()

@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import ast
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest import mock
+
 import testtools
 from oslo_config import cfg
 
@@ -29,19 +35,24 @@ CALLERS = {
 #: token for the system (S); another service (s); somebody without a role (n).
 TABLE = {
     "A": """
+        aggregate: create update delete add_node remove_node
         flavor: create update delete grant revoke
+        image: create_public
         instance: adopt release
         network: create_special update_public
         nic: create delete
         node: create update delete set_metadata delete_metadata
         port: create delete cable uncable revert
         project: create delete
+        quota: set reset
         switch: create update delete heal
         user: create update delete assign unassign
     """,
     "AS": """
+        aggregate: list get list_nodes count_zones
         driver: list
         flavor: list_all
+        keypair: get_others
         nic: get_cabling
         node: get_obm
         operation: get_detail
@@ -51,28 +62,52 @@ TABLE = {
         user: list get
     """,
     "AM": """
+        address: take_unpooled
         attachment: create delete
-        instance: create update delete power rebuild lock unlock attach_interface detach_interface
+        headnode: create delete set_power
+        hnic: create delete connect disconnect
+        image: create update delete
+        console: start stop type
+        instance: create update delete get_config power rebuild lock unlock attach_interface detach_interface
         network: create update delete grant revoke renounce
         node: claim release
         obm: set_power set_boot_device enable
+        subnet: create update delete
+        server_group: create delete
+    """,
+    "AMm": """
+        keypair: create delete
     """,
     "AMRS": """
         attachment: list
+        console: get stream
+        headnode: get
+        hnic: list
         instance: get list_interfaces
         network: get_access get_isolation
         nic: list get
         node: get get_metadata
         obm: get_power get_boot_device
         operation: get
-        project: get list_nodes list_networks
+        project: get list_nodes list_networks list_headnodes
+        quota: get
+        server_group: get
     """,
     "AMRmrS": """
+        aggregate: list_zones
+        address: list
         flavor: list get
+        headnode: list list_images
+        image: list get
         instance: list
+        keypair: list get
         network: list get list_attachments
-        node: list get_free
+        nic: get_free
+        node: list get_free get_free_metadata
         operation: list
+        subnet: list get
+        quota: get_defaults
+        server_group: list
     """,
 }
 
@@ -144,3 +179,25 @@ class TestPolicy(testtools.TestCase):
             exception.Forbidden, self.policy.check, CALLERS["M"], "switch:create", {"project_id": None}
         )
         self.assertIn("switch:create", error.detail)
+
+    def test_it_is_parsed_by_one_at_a_time(self) -> None:
+        """oslo.policy parses the checks of a rule at each question: see :mod:`mogan_hil.common.parsing`."""
+        parses: list[object] = []
+        most = 0
+        real = ast.literal_eval
+
+        def parse(text: str) -> Any:
+            nonlocal most
+            parses.append(text)
+            most = max(most, len(parses))
+            time.sleep(0.001)  # another thread's turn
+            parses.pop()
+            return real(text)
+
+        def ask(number: int) -> bool:
+            caller = RequestContext(roles=["member"], project_id=f"p{number}")
+            return self.policy.allows(caller, "network:update", {"project_id": f"p{number}"})
+
+        with mock.patch("ast.literal_eval", parse), ThreadPoolExecutor(4) as pool:
+            self.assertEqual([True] * 16, list(pool.map(ask, range(16))))
+        self.assertLessEqual(most, 1)

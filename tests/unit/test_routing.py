@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from mogan_hil.api.app import all_routes
 from mogan_hil.api.expose import Route
+from mogan_hil.api.hil_v0.app import all_calls
+from mogan_hil.api.hil_v0.paths import FIRST, HilPaths
 from mogan_hil.api.routing import Router, sent_path
 from mogan_hil.common import exception
 
@@ -105,3 +107,54 @@ class TestRouter(testtools.TestCase):
     def test_no_route_twice(self) -> None:
         routes = [Route("GET", "/x", print), Route("GET", "/x", print)]
         self.assertRaises(ValueError, Router, routes)
+
+
+class TestHilPaths(testtools.TestCase):
+    """HIL's paths with and without /v0."""
+
+    router = Router(all_calls())
+
+    def _put(self, raw: str, script: str = "", *, keeps: str | None = "REQUEST_URI", cheroot: bool = False) -> str:
+        """The path that the application sees."""
+        environ = {**_environ(raw, keeps=keeps, cheroot=cheroot), "SCRIPT_NAME": script}
+        if script and keeps:
+            environ[keeps] = script + raw
+        HilPaths(lambda *_: None, None)(environ, None)  # type: ignore[arg-type,return-value]
+        return sent_path(environ)
+
+    def test_all_of_them(self) -> None:
+        for route in self.router.routes:
+            path = route.path.replace("{", "").replace("}", "").replace(":path", "")
+            for sent in (path, path.removeprefix("/v0"), path.replace("/v0/", "/v0//")):
+                self.assertEqual(path, self._put(sent))
+
+    def test_nothing_else(self) -> None:
+        mine = {route.path.split("/")[1] for route in all_routes()}
+        self.assertEqual(set(), FIRST & {*mine, "v0", "v1", "healthcheck", ""})
+        for path in (
+            "/",
+            "",
+            "/v0",
+            "/v0/",
+            "/v1/nodes/n",
+            "/v1//nodes",
+            "/v0nodes/all",
+            "/healthcheck",
+            "//",
+            "/x/node",
+        ):
+            self.assertEqual(path, self._put(path))
+
+    @given(PARTS.filter(lambda text: "%2f" not in text.lower()))
+    @example("gi1/0/1")
+    @example("x/revert")
+    def test_slashes_of_ports(self, port: str) -> None:
+        raw = f"/switch/s/port/{quote(port, safe='')}"
+        for cheroot in (False, True):
+            for script in ("", "/hil/api"):
+                _, parts = self.router.match("GET", self._put(raw, script, cheroot=cheroot))
+                self.assertEqual(port, parts["port"])
+        _, parts = self.router.match("GET", self._put("/switch/s/port/gi1%2F0%2F1", keeps=None))
+        self.assertEqual("gi1/0/1", parts["port"])
+        _, parts = self.router.match("GET", self._put("/switch/s/port/gi1/0/1"))
+        self.assertEqual("gi1/0/1", parts["port"])

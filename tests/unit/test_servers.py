@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
+import threading
+import time
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,15 +54,106 @@ class ChooseServers(unittest.TestCase):
             self.assertEqual(f"{top}/15/postgres", base.find_program(f"{top}/*/postgres"))
 
 
+class Shy(base.Server):
+    """A server that does not start at first."""
+
+    name = "shy"
+    url = ""
+    failures = 0
+
+    @classmethod
+    def missing(cls) -> None:
+        return None
+
+    def launch(self) -> None:
+        (self.directory / "data").touch(exist_ok=False)
+        if self.failures:
+            self.failures -= 1
+            self.run(["bash", "-c", "echo no disk; exit 3"])
+
+    def probe(self) -> None:
+        pass
+
+
+class Starts(unittest.TestCase):
+    """One that does not start is tried again from nothing, and why it did not is said."""
+
+    def start(self, failures: int) -> list[str]:
+        said: list[str] = []
+        with TemporaryDirectory() as top:
+            server = Shy(Path(top))
+            server.failures = failures
+            server.start(said.append)
+        return said
+
+    def test_again(self) -> None:
+        self.assertEqual([], self.start(0))
+        said = self.start(2)
+        self.assertEqual(2, len(said))
+        self.assertIn("bash ended with 3\n    no disk", said[0])
+
+    def test_in_vain(self) -> None:
+        self.assertRaises(base.StartError, self.start, 3)
+
+
+class Orphans(unittest.TestCase):
+    """What the command started ends with it, even what has a session of its own and lost its parent."""
+
+    @unittest.skipUnless(sys.platform == "linux", "orphans can be adopted on Linux alone")
+    def test_end(self) -> None:
+        with TemporaryDirectory() as top:
+            where = Path(top) / "pid"
+            line = f"setsid bash -c 'echo $$ > {where}; exec sleep 600' & until [ -s {where} ]; do sleep 0.05; done"
+            run = f"from tests.servers.__main__ import run_command; run_command(['bash', '-c', {line!r}], {{}})"
+            subprocess.run(
+                [sys.executable, "-c", run], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60
+            )
+            self.assertFalse(Path(f"/proc/{where.read_text().strip()}").exists())
+
+
+class Children(unittest.TestCase):
+    """What is our own is not taken for what a test has left behind."""
+
+    @unittest.skipUnless(sys.platform == "linux", "/proc is Linux's")
+    def test_threads_that_end(self) -> None:
+        """The list of a thread goes with it, while the lists are gone through."""
+        ended = threading.Event()
+
+        def come_and_go() -> None:
+            while not ended.is_set():
+                threads = [threading.Thread(target=time.sleep, args=(0.002,)) for _ in range(30)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+
+        child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+        self.addCleanup(child.communicate)
+        coming = threading.Thread(target=come_and_go)
+        coming.start()
+        self.addCleanup(coming.join)
+        self.addCleanup(ended.set)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            self.assertIn(child.pid, servers.children())
+
+
 class Summary(unittest.TestCase):
     """Every test is counted once, as what it became."""
+
+    SAID = {
+        "skip": ("reason", b"no\n switch"),
+        "fail": ("traceback", b"Traceback (most recent call last):\n  File ...\nAssertionError: 1 != 2\n"),
+    }
 
     def stream(self, *events: tuple[str, str]) -> bytes:
         out = io.BytesIO()
         writer = subunit.StreamResultToBytes(out)
         for test, status in events:
-            reason = {"file_name": "reason", "file_bytes": b"no\n switch", "mime_type": "text/plain;charset=utf8"}
-            writer.status(test_id=test, test_status=status, **(reason if status == "skip" else {}))
+            name, text = self.SAID.get(status, (None, None))
+            writer.status(
+                test_id=test, test_status=status, file_name=name, file_bytes=text, mime_type="text/plain;charset=utf8"
+            )
         return out.getvalue()
 
     def test_the_totals(self) -> None:
@@ -67,6 +162,7 @@ class Summary(unittest.TestCase):
         )
         self.assertEqual("2 passed, 2 failed, 1 skipped", summary.totals())
         self.assertEqual("c # no switch\n", summary.skip_report())
+        self.assertEqual("b # AssertionError: 1 != 2\ne # ended as inprogress\n", summary.failure_report())
 
     def test_the_report_of_skips_is_a_file_of_allowed_skips(self) -> None:
         summary = run_summary.read_stream(self.stream(("c", "skip"), ("d", "skip")))

@@ -106,7 +106,7 @@ class TestInstances(testtools.TestCase):
             self.assertEqual([], re.findall(past, path.read_text()), path)
 
     def test_every_unstable_state_has_its_exits(self) -> None:
-        stable = {states.Instance.ACTIVE, states.Instance.STOPPED, states.Instance.ERROR}
+        stable = states.INSTANCE_STABLE
         for state in set(states.Instance) - stable:
             self.assertIn((state, states.Event.ABANDON), states.INSTANCE_NEXT)
             failed = states.INSTANCE_NEXT.get((state, states.Event.FAIL))
@@ -123,6 +123,12 @@ class TestInstances(testtools.TestCase):
         self.assertEqual(came, {state: set(before) for state, before in states.INSTANCE_BACK.items()})
 
     def test_what_is_asked_for_begins_in_a_stable_state(self) -> None:
+        """Or a build is given up, as if it had not been asked for."""
         ends = {states.Event.DONE, states.Event.FAIL, states.Event.ABANDON}
-        for state, event in states.INSTANCE_NEXT:
-            self.assertEqual(event in ends, state.endswith("ing") or "ing-" in state, (state, event))
+        for state, event in states.INSTANCE_NEXT.keys() - {(states.Instance.BUILDING, states.Event.DELETE)}:
+            self.assertEqual(event in ends, state not in states.INSTANCE_STABLE, (state, event))
+
+    def test_what_is_found_ends_in_a_stable_state(self) -> None:
+        for (before, event), after in states.INSTANCE_NEXT.items():
+            if event in (states.Event.FOUND_ON, states.Event.FOUND_OFF):
+                self.assertLessEqual({before, after}, states.INSTANCE_STABLE)

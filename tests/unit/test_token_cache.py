@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import time
 import unittest
+from unittest import mock
 
 from mogan_hil.api.middleware import auth_keystone
 
@@ -29,10 +29,12 @@ class TestTokens(unittest.TestCase):
         self.assertIsNone(self.tokens.get("tokens/1"))
 
     def test_its_time_comes(self) -> None:
-        self.tokens.set("tokens/1", b"x", time=0.05)
-        self.assertEqual(b"x", self.tokens.get("tokens/1"))
-        time.sleep(0.1)
-        self.assertIsNone(self.tokens.get("tokens/1"))
+        with mock.patch.object(auth_keystone, "monotonic", autospec=True, return_value=100.0) as clock:
+            self.tokens.set("tokens/1", b"x", time=1)
+            clock.return_value = 100.9
+            self.assertEqual(b"x", self.tokens.get("tokens/1"))
+            clock.return_value = 101.1
+            self.assertIsNone(self.tokens.get("tokens/1"))
 
     def test_no_time_is_no_cache(self) -> None:
         self.tokens.set("tokens/1", b"x", time=-1)

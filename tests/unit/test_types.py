@@ -32,6 +32,12 @@ class TestTypes(testtools.TestCase):
         bad = ("a\nb", "a\0", "\x7f", "\x85", "\u2028", "a" * 6, "")
         self._check(types.Text(5, 1), ("a", "\u00e9\U0001f600", "a b"), (*bad, *NO_TEXTS))
 
+    def test_strings(self) -> None:
+        good = ({}, {"a": "b"}, {"rack.row:1@x": "a b \u00e9"}, {str(number): "x" for number in range(64)})
+        bad = (None, [], "a", 1, {"": "a"}, {"a b": "a"}, {"a": ""}, {"a": 1}, {"a": None}, {"a": ["b"]}, {"a": "x\n"})
+        many = {str(number): "x" for number in range(65)}
+        self._check(types.Strings(), good, (*bad, many, {"a": "x" * 256}, {"a" * 256: "x"}))
+
     def test_name(self) -> None:
         good = ("a", "A_1", "n-1.rack:2@x+y", "0", "a" * 255, "_x")
         bad = ("", "-a", ".a", "a b", "a/b", "\u00e9", "a\n", "a" * 256, "a;b", "$(x)", "a%", *NO_TEXTS)

@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 from mogan_hil.common import channels
-from mogan_hil.drivers.switch.base import ADMIN_STATE, READ, TAGGED_ONLY, DriverError, PortState, SwitchDriver
+from mogan_hil.drivers.switch.base import ADMIN_STATE, READ, TAGGED, TAGGED_ONLY, DriverError, PortState, SwitchDriver
 
 
 class AcmeSwitch(SwitchDriver):
     """An Acme 3000, which reads `native tagged` from a file, 0 for none."""
 
-    capabilities = frozenset({READ, TAGGED_ONLY, ADMIN_STATE})
+    capabilities = frozenset({READ, TAGGED, TAGGED_ONLY, ADMIN_STATE})
     port_name_pattern = re.compile(r"[1-4]/[0-9]{1,2}")
     options_schema = {
         "type": "object",
