@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -172,13 +174,37 @@ class Libvirtd(fixtures.Fixture):
         It is rare to hit by killing: once in about a hundred starts.
         """
         self.kill()
-        (shell,) = _children(self.process.pid)
-        for child in _children(shell):
-            if _program(child).startswith("qemu-system"):
-                os.kill(child, signal.SIGKILL)
+        for process in self._processes():
+            os.kill(process, signal.SIGKILL)
         begun = "<domstatus state='paused' reason='starting up' pid='0'>\\n<job type='none' async='start'/>"
         self._in_its_place(f"s|<domstatus .*|{begun}|", machine)
         self.restart()
+
+    @contextlib.contextmanager
+    def starting(self, machine: str) -> Iterator[Callable[[], None]]:
+        """Start a machine that is off, as somebody else, and hold it in the middle of that.
+
+        Yields what lets it go on. It runs at the end of this.
+        """
+        with contextlib.closing(libvirt.open(self.uri)) as connection, ThreadPoolExecutor() as pool:
+            domain = connection.lookupByName(machine)
+            while True:
+                before = self._processes()
+                begun = pool.submit(domain.create)
+                while not (new := self._processes() - before):
+                    pass  # the moment is short
+                (process,) = new
+                os.kill(process, signal.SIGSTOP)
+                if domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP]:
+                    break
+                os.kill(process, signal.SIGCONT)  # too late: it ran already
+                begun.result()
+                domain.destroy()
+            try:
+                yield lambda: os.kill(process, signal.SIGCONT)
+            finally:
+                os.kill(process, signal.SIGCONT)
+                begun.result()
 
     def clean_up(self, machine: str) -> None:
         """What the documents tell the administrator of a host to do then."""
@@ -193,8 +219,11 @@ class Libvirtd(fixtures.Fixture):
 
     def machines(self) -> int:
         """How many of its machines there are, whether it knows of them or not."""
+        return len(self._processes())
+
+    def _processes(self) -> set[int]:
         (shell,) = _children(self.process.pid)
-        return sum(_program(child).startswith("qemu-system") for child in _children(shell))
+        return {child for child in _children(shell) if _program(child).startswith("qemu-system")}
 
     def add_pool(self, name: str) -> Path:
         """A storage pool, with a base image of eight MiB of nothing. Returns the path of the image."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import libvirt
 
-from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.base import DriverError, Environment
 
 #: Some parameters and transports make libvirt run a program of the caller's choice on this machine.
 URI = r"^(qemu|test)(\+(unix|ssh|libssh2?|tls|tcp))?://(?!.*[?&](command|netcat|proxy)=)[!-~]*$"
@@ -75,20 +75,20 @@ def connect(uri: str, timeout: float) -> Any:
     return connection
 
 
-def wait_begun(domain: Any, name: str, seconds: float) -> None:
+def wait_begun(domain: Any, environment: Environment) -> None:
     """Wait for the end of a start that somebody else has begun: an earlier conductor, or the host itself.
 
     A libvirt that is killed just before it starts the machine's process finds, when it is started again, one that is
     being started by nobody, and keeps all who want something of it waiting for 30 seconds in vain.
 
-    :param name: what the operator calls the device
-    :raises DriverError: it is not over then
+    :raises DriverError: it is not over in half the time that a call may take
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + environment.timeout / 2
     while domain.state() == _BEGUN:
         if time.monotonic() >= end:
             cure = f"stop libvirt, remove {domain.name()}.xml from its run directory, and start it"
-            raise DriverError(CUT_OFF, f"{name}: libvirt says that it starts. If nobody does: {cure}.", transient=True)
+            told = f"{environment.name}: libvirt says that it starts. If nobody does: {cure}."
+            raise DriverError(CUT_OFF, told, transient=True)
         time.sleep(BUSY)
 
 

@@ -180,6 +180,19 @@ class TestLibvirtHeadnode(contract.HeadnodeContract, unittest.TestCase):
         again.remove()
         self.assertEqual(({}, [], 0), (self.ports(), self.disks(), self.daemon.machines()))
 
+    def test_somebody_else_starts_it(self):
+        """An earlier conductor, or the host. Whoever asks what it is hears it when it is started."""
+        self.driver.configure(self.spec())
+        machine = f"headnode-{self._environment.uuid}"
+        for ask in (self.driver.read, lambda: (self.driver.set_power(True), self.driver.read())[1]):
+            with self.daemon.starting(machine) as go_on, ThreadPoolExecutor() as pool:
+                asked = pool.submit(ask)
+                with self.assertRaises(TimeoutError):
+                    asked.result(0.3)
+                go_on()
+                self.assertTrue(asked.result().running)
+            self.driver.set_power(False)
+
     def test_one_that_went_off_by_itself(self):
         """It does not come back when its host is started; one that is on does."""
         self.driver.keep_off()

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.obm.base import Power
@@ -67,6 +68,15 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
         self.assertEqual(Power.OFF, driver.power())
         driver.set_power(Power.ON)
         self.assertEqual(Power.ON, driver.power())
+
+    def test_somebody_else_starts_it(self):
+        """See the headnodes' test of the same name."""
+        with self.daemon.starting(self.machine.name) as go_on, ThreadPoolExecutor() as pool:
+            asked = pool.submit(self.driver.power)
+            with self.assertRaises(TimeoutError):
+                asked.result(0.3)
+            go_on()
+            self.assertEqual(Power.ON, asked.result())
 
     def write_console(self, text):
         self.machine.domain.create()

@@ -120,7 +120,7 @@ class LibvirtHeadnode(base.HeadnodeDriver):
             domain = connection.lookupByUUIDString(self.environment.uuid)
             # What may have ports is started with its host: the ports of before a host's crash are known to nobody but
             # to a start, which replaces them.
-            libvirt_session.wait_begun(domain, self.environment.name, self.environment.timeout / 2)
+            libvirt_session.wait_begun(domain, self.environment)
             if on:
                 domain.setAutostart(True)
                 _switch(domain, True)
@@ -139,7 +139,7 @@ class LibvirtHeadnode(base.HeadnodeDriver):
             domain = self._domain(connection)
             if domain is not None:
                 with _nothing():
-                    libvirt_session.wait_begun(domain, self.environment.name, self.environment.timeout / 2)
+                    libvirt_session.wait_begun(domain, self.environment)
                     _stop(domain)
                     domain.undefineFlags(_WHOLLY)
             volume = self._volume(connection)
@@ -152,9 +152,9 @@ class LibvirtHeadnode(base.HeadnodeDriver):
             domain = self._domain(connection)
             if domain is None:
                 return None if self._volume(connection) is None else base.VmState(False)
+            libvirt_session.wait_begun(domain, self.environment)
             if not domain.isActive():
                 return base.VmState(False)
-            libvirt_session.wait_begun(domain, self.environment.name, 0)
             screen = ET.fromstring(domain.XMLDesc()).find("./devices/graphics")  # noqa: S314 (libvirt wrote it)
             port = -1 if screen is None else int(screen.get("port", "-1"))
             if screen is None or port < 1:  # there is none, or not yet

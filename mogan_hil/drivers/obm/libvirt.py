@@ -203,13 +203,13 @@ class LibvirtObm(base.ObmDriver):
     def power(self) -> base.Power:
         """See the base class. A machine that is paused or has crashed, and still has its process, is on."""
         with self._domain() as domain:
-            libvirt_session.wait_begun(domain, self.environment.name, 0)
+            libvirt_session.wait_begun(domain, self.environment)
             return base.Power.ON if domain.isActive() else base.Power.OFF
 
     def set_power(self, target: base.Power) -> None:
         """See the base class. `RESET` stops and starts a machine whose boot order has changed since it was started."""
         with self._domain() as domain:
-            libvirt_session.wait_begun(domain, self.environment.name, self.environment.timeout / 2)
+            libvirt_session.wait_begun(domain, self.environment)
             on = bool(domain.isActive())
             if target == base.Power.SOFT_OFF:
                 if on:
