@@ -58,6 +58,12 @@ SETTINGS: Mapping[tuple[str, str], Any] = {
     ("conductor", "max_retry_delay"): 0.2,
     ("conductor", "driver_timeout"): 5.0,
 }
+#: In place of those where a real device may be busy for longer: the defaults.
+REAL_DEVICES: Mapping[tuple[str, str], Any] = {
+    ("conductor", "retry_delay"): 1.0,
+    ("conductor", "max_retry_delay"): 30.0,
+    ("conductor", "driver_timeout"): 30.0,
+}
 
 
 # The log of the service is not what a test says.

@@ -74,6 +74,7 @@ class TestCrashes(testtools.TestCase):
         _fill(image, Path(place.path))
         cls.disks = image.parent
         settings = {
+            **service.REAL_DEVICES,
             ("headnode", "driver"): "stepped",
             ("headnode", "driver_options"): f"uri:{cls.daemon.uri},pool:disks",
             ("headnode", "images"): f"base:{image}:64:1",

@@ -122,11 +122,11 @@ class TestHeadnode(testtools.TestCase):
         self.site = self.useFixture(
             service.Embedded(
                 {
+                    **service.REAL_DEVICES,
                     ("headnode", "driver"): "libvirt",
                     ("headnode", "driver_options"): {"uri": self.daemon.uri, "pool": "disks"},
                     ("headnode", "images"): [f"base:{self.image}:64:1"],
                     ("headnode", "bridges"): {"default": self.switch.bridge},
-                    ("conductor", "driver_timeout"): 30.0,
                     ("conductor", "power_sync_interval"): 0.1,
                 }
             )

@@ -16,7 +16,7 @@ class TestService(testtools.TestCase):
             self.skipTest(MISSING)
         self.ovs = self.useFixture(openvswitch.OpenVSwitch())
         self.hosts = [self.useFixture(openvswitch.Host(self.ovs, number)) for number in (1, 2)]
-        self.admin = self.useFixture(service.Embedded({("conductor", "driver_timeout"): 30.0})).admin
+        self.admin = self.useFixture(service.Embedded(service.REAL_DEVICES)).admin
 
     def register(self, switch, driver, **options):
         for name, host in zip(NAMES, self.hosts, strict=True):
