@@ -295,7 +295,7 @@ class Watch:
             owner = sa.select(nics.node_id).where(nics.id == nic).scalar_subquery()
             for row in self._read(nodes, [nodes.id == owner, nodes.project_id.is_(None)]).values():
                 others = sa.select(ports.id).join(nics, nics.id == ports.nic_id)
-                wrong = sa.or_(ports.in_sync.is_(False), ports.status == states.Port.ERROR)
+                wrong = sa.or_(ports.in_sync.is_(False), ports.status != states.Port.OK)
                 others = others.where(nics.node_id == row["id"], nics.id != nic, wrong).limit(1)
                 if self._session.scalar(others) is None:
                     name = "node.quarantine" if bad else "node.unquarantine"
@@ -305,4 +305,4 @@ class Watch:
 
 
 def _bad(port: Row) -> bool:
-    return port["in_sync"] is False or port["status"] == states.Port.ERROR
+    return port["in_sync"] is False or port["status"] != states.Port.OK

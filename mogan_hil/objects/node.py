@@ -181,14 +181,14 @@ def has_aggregate_metadata(wanted: Mapping[str, str]) -> list[sa.ColumnElement[b
 
 
 def claimable() -> list[sa.ColumnElement[bool]]:
-    """The conditions for nodes that may be given away: free, not in maintenance, every port as it should be, and no
-    call to the controller under way that was given up.
+    """The conditions for nodes that may be given away: free, not in maintenance, every port proven to be as it should
+    be, and no call to the controller under way that was given up.
     """
     nodes, nics, ports = models.Node, models.Nic, models.Port
     open_port = sa.exists().where(
         nics.node_id == nodes.id,
         ports.nic_id == nics.id,
-        sa.or_(ports.in_sync.is_(False), ports.status == states.Port.ERROR),
+        sa.or_(ports.in_sync.is_(False), ports.status != states.Port.OK),
     )
     settled = sa.or_(nodes.unsettled_until.is_(None), nodes.unsettled_until <= models.now())
     return [nodes.project_id.is_(None), nodes.maintenance.is_(False), settled, sa.not_(open_port)]

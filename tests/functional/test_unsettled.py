@@ -16,6 +16,10 @@ from tests import service
 from tests.functional.racks import Gate, until
 
 
+def _unanswered(*_: Any) -> Any:
+    raise base.DriverError("The switch does not answer.", transient=True)
+
+
 class Case(testtools.TestCase):
     """A switch with two ports, and a node of red's with a controller on the first."""
 
@@ -121,7 +125,34 @@ class TestPorts(Case):
 
 
 class TestUnproven(testtools.TestCase):
-    """What could not be seen through new options of a switch is as good as open."""
+    """What was not seen yet, or could not be seen through new options of a switch, is as good as open."""
+
+    def test_not_seen_yet(self) -> None:
+        site = self.useFixture(service.Embedded({("conductor", "driver_timeout"): service.WAIT}))
+        admin = site.admin
+        gate = self.useFixture(Gate("mogan_hil.drivers.switch.fake.FakeSwitch.configure"))
+        admin.post("switches", {"name": "rack1", "driver": "fake", "options": {}})
+        parked = admin.post("switches/rack1/ports", {"name": "p1"})["operation"]
+        admin.add_node("n1", "rack1", "p1", resource_class="gold")
+        admin.post("flavors", {"name": "gold", "resource_class": "gold"})
+        refused = (
+            ("PUT", "nodes/n1/project", {}, "node.quarantined"),
+            ("POST", "claims", {"count": 1, "resource_class": "gold"}, "claim.not_enough_nodes"),
+            ("POST", "instances", {"name": "i", "flavor": "gold"}, "claim.not_enough_nodes"),
+        )
+        for method, path, body, code in refused:
+            self.assertEqual(code, admin.call(method, path, body, status=409).json["errors"][0]["code"])
+        gate.open()
+        admin.wait(parked)
+        admin.put("nodes/n1/project", {})
+        admin.delete("nodes/n1/project")
+        with fixtures.MonkeyPatch("mogan_hil.drivers.switch.fake.FakeSwitch.read", _unanswered):
+            admin.patch("switches/rack1", {"options": {"delay": 0.01}})
+            for method, path, body, code in refused:
+                self.assertEqual(code, admin.call(method, path, body, status=409).json["errors"][0]["code"])
+        (heal,) = admin.get("operations?verb=switch_heal")["operations"]
+        admin.wait(heal)
+        admin.put("nodes/n1/project", {})
 
     def test_new_options_that_do_not_work(self) -> None:
         settings = {("conductor", "poll_interval"): 0.3, ("conductor", "max_attempts"): 1}
