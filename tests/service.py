@@ -327,6 +327,16 @@ class Embedded(fixtures.Fixture):
         if self._begin:
             self.start_conductor()
 
+    @contextlib.contextmanager
+    def conducted(self) -> Iterator[None]:
+        """Have another conductor work meanwhile, where this one does not yet."""
+        another = Conductor(self.conf, self.database, self.drivers)
+        another.start()
+        try:
+            yield
+        finally:
+            another.stop()
+
     def start_conductor(self) -> None:
         """Begin to work on the journal."""
         self.conductor.start()

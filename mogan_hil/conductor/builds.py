@@ -15,12 +15,13 @@ from mogan_hil.db import models
 from mogan_hil.objects.address import Address, Subnet, networks_of
 from mogan_hil.objects.base import column
 from mogan_hil.objects.network import Attachment, Network, usable_by
-from mogan_hil.objects.node import Criteria, Nic, Node
+from mogan_hil.objects.node import Criteria, Nic, Node, obedient, wirable
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.server_group import ServerGroup
 
-#: Nodes on which a build is tried.
+#: Nodes on which a build is tried, and those that are passed over as they cannot be wired after all.
 TRIES = 3
+UNFIT = 20
 
 NO_NODE = "The instance lost its node while it was being built."
 DELETED = "The instance was deleted while it was being built."
@@ -75,13 +76,17 @@ class Build(Saga):
     def _elsewhere(self) -> bool:
         """Begin anew on a node that was not tried. False if there is none, or it was tried often enough."""
         payload = self._operation.payload
-        while payload["resource_class"] is not None and len(self._progress["tried"]) < TRIES:
+        tries = len({self._round(child) for child in self._all_children})
+        if payload["resource_class"] is None or tries >= TRIES:
+            return False
+        fitting = self._fitting()
+        while len(self._progress["tried"]) < tries + UNFIT:
             tried = column(Node.find(self._session, models.Node.uuid.in_(self._progress["tried"])), "id")
             groups = ServerGroup.find(
                 self._session, models.ServerGroup.id == self._instance.server_group_id, lock="update"
             )
             among = [condition for group in groups for condition in group.fits(self._session)]
-            nodes = Node.choose(self._session, 1, Criteria.of(payload), tried, *among, least=1)
+            nodes = Node.choose(self._session, 1, Criteria.of(payload), tried, *fitting, *among, least=1)
             if not nodes or not nodes[0].claim(self._session, self._instance.project_id):
                 return False
             self._node, self._children = nodes[0], []
@@ -99,13 +104,24 @@ class Build(Saga):
             return True
         return False
 
+    def _first_wires(self) -> list[Operation]:
+        return [child for child in self._all_children if self._round(child) == 0 and child.verb == "attach"]
+
+    def _fitting(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions for nodes that have what is known to be needed."""
+        uuids = [child.payload["network_uuid"] for child in self._first_wires()]
+        networks = Network.find(self._session, models.Network.uuid.in_(uuids))
+        places = {network.uuid: network.physical_network for network in networks}
+        wishes = zip(uuids, self._operation.payload["networks"], strict=False)
+        wires = [(places[uuid], wish["nic"]) for uuid, wish in wishes if uuid in places]
+        return [*wirable(wires), *(obedient() if self._operation.payload["boot_device"] is not None else [])]
+
     def _wire(self, node: Node) -> None:
         """Attach to this node what was attached to the first."""
         if self._operation.payload["boot_device"] is not None and node.obm_driver is None:
             raise exception.NoObm(name=node.name, what="no controller")
-        first = [child for child in self._all_children if self._round(child) == 0 and child.verb == "attach"]
         taken: set[int] = set()
-        for before, wish in zip(first, self._operation.payload["networks"], strict=False):
+        for before, wish in zip(self._first_wires(), self._operation.payload["networks"], strict=False):
             networks = Network.find(
                 self._session,
                 models.Network.uuid == before.payload["network_uuid"],

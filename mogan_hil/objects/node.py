@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -112,11 +113,11 @@ class Node(base.Stored):
         return [self.obm_key, self.deploy_lane, *(f"nic:{nic}" for nic in nics)]
 
     def release(self, session: orm.Session, project_id: str, to: str | None = None) -> bool:
-        """Take the node from a project if this one has it, and end its console.
+        """Take the node from a project if this one has it, and end its console. Its controller obeys whoever is next.
 
         :param to: the project that has it next; None where it is free
         """
-        taken = self.update(session, models.Node.project_id == project_id, project_id=to)
+        taken = self.update(session, models.Node.project_id == project_id, project_id=to, obm_enabled=True)
         if taken:
             Console.forget(session, self.id)
         return taken
@@ -178,6 +179,28 @@ def has_aggregate_metadata(wanted: Mapping[str, str]) -> list[sa.ColumnElement[b
         )
         for label, value in wanted.items()
     ]
+
+
+def obedient() -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes that have a controller, and may be told something through it."""
+    return [models.Node.obm_driver.is_not(None), models.Node.obm_enabled.is_(True)]
+
+
+def wirable(wires: Collection[tuple[str, str | None]]) -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes that have a cabled NIC for each of these.
+
+    :param wires: the physical network of each, and the name or uuid of its NIC; None for any that no other wire has
+    """
+    nics, ports, switches = models.Nic, models.Port, models.Switch
+    cable = (nics.node_id == models.Node.id, ports.nic_id == nics.id, switches.id == ports.switch_id)
+    conditions: list[sa.ColumnElement[bool]] = []
+    for place, needed in Counter(place for place, _ in wires).items():
+        found = sa.select(sa.func.count(nics.id)).where(*cable, switches.physical_network == place)
+        conditions.append(found.correlate(models.Node).scalar_subquery() >= needed)
+    for place, ident in wires:
+        if ident is not None:
+            conditions.append(sa.exists().where(*cable, switches.physical_network == place, Nic.identified(ident)))
+    return conditions
 
 
 def claimable() -> list[sa.ColumnElement[bool]]:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds: instances that are to be, all of them or none."""
+"""Builds: instances that are to be. All that are asked for are begun, or none; each is then built by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
 from oslo_utils import uuidutils
 from sqlalchemy import orm
 
@@ -13,19 +14,19 @@ from mogan_hil.common import exception, states
 from mogan_hil.db import models
 from mogan_hil.drivers.obm.base import BOOT_DEVICE
 from mogan_hil.objects.instance import Flavor, Instance
-from mogan_hil.objects.node import Criteria, Node
+from mogan_hil.objects.node import Criteria, Node, obedient
 from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.server_group import ServerGroup, Where
 from mogan_hil.policies import instance as rules
 from mogan_hil.verbs import configurations, quotas
 from mogan_hil.verbs.aggregates import check_zone
 from mogan_hil.verbs.base import Call, not_claimed, resolve_project, visible_node, writes
-from mogan_hil.verbs.claims import Wire, check_common, check_wires, in_order, wire_node
+from mogan_hil.verbs.claims import Wire, check_common, check_wires, in_order, places_of, wire_node, wired_as
 from mogan_hil.verbs.flavors import visible_flavor
 from mogan_hil.verbs.instances import begin
 from mogan_hil.verbs.obm import check_controller
 
-#: So many nodes that do not fit are passed over before a choice is given up.
+#: So many nodes that do not fit, and cannot be known not to beforehand, are passed over before a choice is given up.
 UNFIT = 20
 
 #: What one node lacks and another may have.
@@ -61,11 +62,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What node each of them takes."""
+    """What node each of them takes.
+
+    :param fitting: the conditions for those that have what is known to be needed
+    :param places: see :func:`.claims.places_of`
+    """
 
     flavor: Flavor | None
     criteria: Criteria
     group: ServerGroup | None
+    places: Mapping[str, str]
+    fitting: Sequence[sa.ColumnElement[bool]] = ()
     single: bool = True
 
 
@@ -80,7 +87,7 @@ class _Build:
 def create(
     call: Call, wanted: Wanted, project: str | None, min_count: int, max_count: int
 ) -> tuple[Sequence[Instance], Sequence[Operation], str | None]:
-    """Create instances: at least `min_count` of them, or none.
+    """Begin to create instances: at least `min_count` of them, or none. Each may still fail by itself.
 
     :param project: the owner; the caller's own project if None
     :returns: the instances; the operations that build them, each of which tries other nodes when one fails; and the
@@ -138,7 +145,8 @@ def _on_named(session: orm.Session, call: Call, wanted: Wanted, owner: str) -> _
         raise exception.NodeElsewhere(name=node.name, where=f"where server group {group.name!r} lets it be")
     if not node.claim(session, owner):
         raise not_claimed(session, node)
-    return _begin(session, call, wanted, wanted.name, owner, _Kind(None, Criteria(), group), node)
+    kind = _Kind(None, Criteria(), group, places_of(session, owner, wanted.wires))
+    return _begin(session, call, wanted, wanted.name, owner, kind, node)
 
 
 def _group(session: orm.Session, wanted: Wanted, owner: str) -> ServerGroup | None:
@@ -154,7 +162,9 @@ def _on_chosen(
     zone = wanted.availability_zone or call.services.conf.default_availability_zone
     criteria = Criteria(flavor.resource_class, flavor.traits, zone, flavor.aggregate_metadata)
     group = _group(session, wanted, owner)
-    kind = _Kind(flavor, criteria, group, single)
+    places = places_of(session, owner, wanted.wires)
+    fitting = [*wired_as(wanted.wires, places), *(obedient() if wanted.boot_device is not None else [])]
+    kind = _Kind(flavor, criteria, group, places, fitting, single)
     why: exception.MoganHilError | None = None
     for where in group.beginnings(session, criteria) if group else [[]]:
         try:
@@ -179,8 +189,9 @@ def _fill(
     found: list[_Build] = []
     unfit: list[int] = []
     why: exception.MoganHilError | None = None
+    fitting = kind.fitting
     while len(found) < max_count and len(unfit) < UNFIT:
-        among = [*where, *(kind.group.fits(session) if kind.group else [])]
+        among = [*where, *fitting, *(kind.group.fits(session) if kind.group else [])]
         count, least = max_count - len(found), max(min_count - len(found), 0)
         if kind.group:  # each changes where it lets the next be
             count, least = 1, min(least, 1)
@@ -196,7 +207,9 @@ def _fill(
                 unfit.append(node.id)
                 why = error
         if not nodes:
-            break
+            if not fitting or len(found) >= min_count:
+                break
+            fitting = ()  # one that does not fit says what it lacks
     if len(found) < min_count:
         raise why or exception.NotEnoughNodes(wanted=min_count, found=len(found))
     return found
@@ -230,5 +243,5 @@ def _begin(session: orm.Session, call: Call, wanted: Wanted, name: str, owner: s
     }
     # A lock that is laid meanwhile is for what comes after the build.
     operation = begin(session, call, "instance_create", instance, payload, node.uuid, overrides_lock=True)
-    lanes = wire_node(session, call, node, wires, operation.id)
+    lanes = wire_node(session, call, node, wires, kind.places, operation.id)
     return _Build(instance, operation, frozenset({operation.lane, *lanes}))

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,13 +14,15 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception
 from mogan_hil.db import models
-from mogan_hil.objects.node import Criteria, Nic, Node
+from mogan_hil.objects.network import usable_by
+from mogan_hil.objects.node import Criteria, Nic, Node, wirable
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import node as rules
 from mogan_hil.verbs import quotas
 from mogan_hil.verbs.aggregates import check_zone
 from mogan_hil.verbs.attachments import attach
 from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, visible_node, writes
+from mogan_hil.verbs.networks import find_network
 
 #: Lanes on which claims are watched over. More only mean that more of them are settled at a time.
 LANES = 16
@@ -33,7 +36,7 @@ class Wire:
     """A network for every claimed node.
 
     :param addresses: those that the NIC is to have, for one node alone
-    :param nic: the NIC's name; None takes the first cabled one that no other wire has
+    :param nic: the NIC's name; None takes the first one that is cabled where the network is and no other wire has
     """
 
     network: str
@@ -76,11 +79,12 @@ def create(
         named = _named(session, call, nodes) if nodes else []
         wanted = len(named) or count or 1
         quotas.room(session, call, owner, wanted, wanted, "nodes")
-        found = named or _chosen(session, wanted, criteria)
+        places = places_of(session, owner, wires)
+        found = named or _chosen(session, wanted, criteria, wired_as(wires, places))
         for node in found:
             if not node.claim(session, owner):
                 raise not_claimed(session, node)
-        operation, lanes = _wire(session, call, owner, found, wires) if wires else (None, set())
+        operation, lanes = _wire(session, call, owner, found, wires, places) if wires else (None, set())
     for lane in sorted(lanes):
         call.services.client.wake(lane)
     return found, operation
@@ -128,15 +132,38 @@ def _named(session: orm.Session, call: Call, nodes: Collection[str]) -> list[Nod
     return found
 
 
-def _chosen(session: orm.Session, count: int, criteria: Criteria) -> list[Node]:
-    found = Node.choose(session, count, criteria, least=count)
+def places_of(session: orm.Session, owner: str, wires: Sequence[Wire]) -> Mapping[str, str]:
+    """The physical networks of the networks that a project wants; what it may not use is left out."""
+    found = {}
+    for network in {wire.network for wire in wires}:
+        with contextlib.suppress(exception.NotFound, exception.NameAmbiguous):  # said when it is to be attached
+            found[network] = find_network(session, network, owner, usable_by(owner)).physical_network
+    return found
+
+
+def wired_as(wires: Sequence[Wire], places: Mapping[str, str]) -> list[sa.ColumnElement[bool]]:
+    """The conditions for nodes that are cabled for this."""
+    return wirable([(places[wire.network], wire.nic) for wire in wires if wire.network in places])
+
+
+def _chosen(
+    session: orm.Session, count: int, criteria: Criteria, fitting: Sequence[sa.ColumnElement[bool]]
+) -> list[Node]:
+    found = Node.choose(session, count, criteria, (), *fitting, least=count)
+    if len(found) < count:  # one that does not fit says what it lacks
+        found = Node.choose(session, count, criteria, least=count)
     if len(found) < count:
         raise exception.NotEnoughNodes(wanted=count, found=len(found))
     return found
 
 
 def _wire(
-    session: orm.Session, call: Call, owner: str, nodes: Sequence[Node], wires: Sequence[Wire]
+    session: orm.Session,
+    call: Call,
+    owner: str,
+    nodes: Sequence[Node],
+    wires: Sequence[Wire],
+    places: Mapping[str, str],
 ) -> tuple[Operation, set[str]]:
     uuid = uuidutils.generate_uuid()
     lane = f"claims:{int(uuid[0], 16) % LANES}"
@@ -152,7 +179,7 @@ def _wire(
     )
     lanes = {lane}
     for node in nodes:
-        lanes |= wire_node(session, call, node, wires, parent.id)
+        lanes |= wire_node(session, call, node, wires, places, parent.id)
     return parent, lanes
 
 
@@ -161,16 +188,19 @@ def in_order(wires: Sequence[Wire]) -> list[Wire]:
     return sorted(wires, key=lambda wire: wire.nic is None)
 
 
-def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire], parent_id: int) -> set[str]:
+def wire_node(
+    session: orm.Session, call: Call, node: Node, wires: Sequence[Wire], places: Mapping[str, str], parent_id: int
+) -> set[str]:
     """Attach networks to a node on behalf of an operation. Returns the lanes that have work now.
 
+    :param places: see :func:`places_of`
     :raises exception.BadField: one NIC is named twice, by its name and its uuid
     :raises: what :func:`.attachments.attach` raises
     """
     taken: set[int] = set()
     lanes = set()
     for wire in in_order(wires):
-        nic = _nic_for(session, node, wire, taken)
+        nic = _nic_for(session, node, wire, places.get(wire.network), taken)
         if nic.id in taken:
             raise _named_twice(nic.name)
         taken.add(nic.id)
@@ -178,12 +208,15 @@ def wire_node(session: orm.Session, call: Call, node: Node, wires: Sequence[Wire
     return lanes
 
 
-def _nic_for(session: orm.Session, node: Node, wire: Wire, taken: Collection[int]) -> Nic:
-    nics = models.Nic
+def _nic_for(session: orm.Session, node: Node, wire: Wire, place: str | None, taken: Collection[int]) -> Nic:
+    nics, ports, switches = models.Nic, models.Port, models.Switch
     if wire.nic is not None:
         return Nic.get(session, wire.nic, nics.node_id == node.id)
-    cabled = sa.exists().where(models.Port.nic_id == nics.id)
+    cabled = sa.exists().where(ports.nic_id == nics.id)
     free = Nic.find(session, nics.node_id == node.id, nics.id.not_in(taken), cabled)
     if not free:
         raise exception.NotCabled(f"Node {node.name!r} has no free cabled NIC for network {wire.network!r}.")
-    return min(free, key=lambda nic: nic.name)
+    query = sa.select(ports.nic_id).join(switches, switches.id == ports.switch_id)
+    query = query.where(ports.nic_id.in_([nic.id for nic in free]), switches.physical_network == place)
+    there = set(session.scalars(query))
+    return min(free, key=lambda nic: (nic.id not in there, nic.name))

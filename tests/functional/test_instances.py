@@ -245,8 +245,8 @@ class TestLock(InstanceCase):
         admin = idle.admin
         admin.add_project("red")
         red = admin.as_user("red-member")
-        admin.post("switches", {"name": "rack1", "driver": "fake"})
-        admin.post("switches/rack1/ports", {"name": "p1"})
+        with idle.conducted():
+            admin.add_switch("rack1", ["p1"])
         admin.add_node("n1", "rack1", "p1", obm={"driver": "fake"})
         red.put("nodes/n1/project", {})
         red.post("networks", {"name": "net"})

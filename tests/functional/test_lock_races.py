@@ -177,13 +177,12 @@ class TestSecondLook(testtools.TestCase):
         self.admin = self.site.admin
         self.admin.add_project("red")
         self.red = self.admin.as_user("red-member")
-        self.admin.post("switches", {"name": "rack1", "driver": "fake"})
+        with self.site.conducted():
+            self.admin.add_switch("rack1", ["p-a", "p-b", "p-c"])
         self.red.post("networks", {"name": "net"})
 
     def _instance(self, name: str) -> str:
         """An adopted instance `name` on a node; returns the node's uuid."""
-        port = self.admin.post("switches/rack1/ports", {"name": f"p-{name}"})
-        assert port["operation"]
         node = self.admin.add_node(f"n-{name}", "rack1", f"p-{name}", obm={"driver": "fake"})
         self.red.put(f"nodes/n-{name}/project", {})
         self.admin.post("instances/adopt", {"name": name, "node": f"n-{name}"})
@@ -221,9 +220,7 @@ class TestSecondLook(testtools.TestCase):
         self.assertEqual("stopped", self.red.get("instances/a")["status"])
 
     def test_a_build_goes_on(self) -> None:
-        port = self.admin.post("switches/rack1/ports", {"name": "p1"})
-        assert port["operation"]
-        self.admin.add_node("n1", "rack1", "p1", obm={"driver": "fake"})
+        self.admin.add_node("n1", "rack1", "p-a", obm={"driver": "fake"})
         begun = self.red.post("instances", {"name": "web", "node": "n1", "networks": [{"network": "net"}]}, 202)
         self._lock("web")
         self.site.start_conductor()

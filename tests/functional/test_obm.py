@@ -72,6 +72,10 @@ class TestObm(testtools.TestCase):
             self.assertEqual("obm.disabled", answer.json["errors"][0]["code"])
         self.red.put("nodes/n1/obm", {"enabled": True})
         self._power("on")
+        self.red.put("nodes/n1/obm", {"enabled": False})
+        self.red.delete("nodes/n1/project")  # whoever has it next did not disable it
+        self.red.put("nodes/n1/project", {})
+        self._power("off")
 
     def test_no_controller(self) -> None:
         self.admin.add_node("n2")
