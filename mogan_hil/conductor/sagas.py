@@ -16,7 +16,7 @@ from oslo_log import log
 from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
-from mogan_hil.conductor.lanes import keep
+from mogan_hil.conductor.lanes import LOCKED, keep
 from mogan_hil.conductor.steps import VERBS, Step, Steps
 from mogan_hil.db import models
 from mogan_hil.drivers.ipam.base import Ipam
@@ -108,7 +108,7 @@ class Saga(abc.ABC):
                 return child
         return None
 
-    def _next(self, steps: Sequence[Step], phase: str = "do") -> bool:
+    def _next(self, steps: Sequence[Step], phase: str = "do", *, overrides_lock: bool = True) -> bool:
         """Begin the first of these steps that was not begun yet. False if all were."""
         verbs = {step.verb for step in steps}  # the node may have lost its controller since, and these be fewer
         begun = [child for child in self._children if child.verb in verbs and self._phase(child) == phase]
@@ -116,11 +116,20 @@ class Saga(abc.ABC):
             return False
         step = steps[len(begun)]
         payload = {"node": self._node.name, "instance_uuid": self._instance.uuid, **step.payload}
-        self._begin(step.verb, step.lane, step.key, phase, payload)
+        self._begin(step.verb, step.lane, step.key, phase, payload, overrides_lock=overrides_lock)
         self._wait()
         return True
 
-    def _begin(self, verb: str, lane: str, pending_key: str, phase: str, payload: dict[str, Any]) -> None:
+    def _begin(
+        self,
+        verb: str,
+        lane: str,
+        pending_key: str,
+        phase: str,
+        payload: dict[str, Any],
+        *,
+        overrides_lock: bool = True,
+    ) -> None:
         operation = self._operation
         busy = exception.Busy(kind="node", name=payload["node"])
         if Operation.open_keys(self._session, [pending_key]):
@@ -137,7 +146,7 @@ class Saga(abc.ABC):
             user_id=operation.user_id,
             project_id=operation.project_id,
             node=self._node.uuid if self._node else None,
-            overrides_lock=True,
+            overrides_lock=overrides_lock,
             payload={**payload, "phase": phase, "round": self._progress["round"]},
         )
         self._lanes.add(lane)
@@ -205,11 +214,14 @@ class Saga(abc.ABC):
 
 
 class Change(Saga):
-    """Power and rebuild."""
+    """Power and rebuild. A lock stops what has touched no device yet; what has is finished."""
 
     def _go_on(self) -> None:
         power = self._operation.verb == "instance_power"
         failed = self._failed()
+        if failed is not None and failed.error == LOCKED:
+            self._fail(LOCKED, LOCKED, unchanged=True)
+            return
         gone = self._node is None or self._node.obm_driver is None
         if (failed is not None or gone) and self._offer_again():
             return
@@ -218,7 +230,9 @@ class Change(Saga):
             self._fail(failed.error or "", failed.error_detail or "", unchanged=unchanged)
         elif self._node is None or self._node.obm_driver is None:
             self._fail("The node has no controller any more.", "its driver was removed", unchanged=True)
-        elif not self._next(self._wanted(self._node)):
+        elif not self._next(
+            self._wanted(self._node), overrides_lock=self._operation.overrides_lock or bool(self._children)
+        ):
             self._done()
 
     def _offer_again(self) -> bool:

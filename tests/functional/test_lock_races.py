@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import fixtures
 import testtools
 
 from mogan_hil.common import states
-from mogan_hil.conductor.lanes import LOCKED
+from mogan_hil.conductor.lanes import LOCKED, Lanes
 from mogan_hil.db import models
 from mogan_hil.drivers.fakes import DeviceFile
 from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.obm.base import Power
 from mogan_hil.objects.instance import Instance
+from mogan_hil.objects.operation import Operation
 from tests import service
 from tests.functional.racks import OnProcesses, fresh, rack
 
@@ -209,6 +213,36 @@ class TestSecondLook(testtools.TestCase):
             self.assertEqual("active", self.red.get(f"instances/{name}")["status"])
             self.assertEqual({"power": "on"}, self.red.get(f"nodes/{node}/power"))
         self.assertEqual([], self.red.get("instances/c/interfaces")["interfaces"])
+        self.assertIsNone(self.red.get("nodes/n-b/boot_device")["device"])
+
+    def test_refused_while_its_first_step_waits(self) -> None:
+        """What the step does is what the lock is asked for, however long ago the whole was begun."""
+        nodes = {name: self._instance(name) for name in ("a", "b")}
+        begin, locked, waiting = Lanes._begin, threading.Event(), threading.Semaphore(0)
+
+        def held(lanes: Lanes, lane: str, operations: Sequence[Operation]) -> None:
+            if lane.startswith("node:"):
+                waiting.release()
+                locked.wait(service.WAIT)
+            begin(lanes, lane, operations)
+
+        self.useFixture(fixtures.MonkeyPatch("mogan_hil.conductor.lanes.Lanes._begin", held))
+        self.addCleanup(locked.set)
+        asked = [
+            self.red.put("instances/a/power", {"target": "off"}, 202),
+            self.red.put("instances/b/rebuild", {"boot_device": "pxe"}, 202),
+        ]
+        self.site.start_conductor()
+        for name in nodes:
+            self.assertTrue(waiting.acquire(timeout=service.WAIT))
+        for name in nodes:
+            self._lock(name)
+        locked.set()
+        for operation in asked:
+            self.assertEqual(LOCKED, self.red.wait(operation, "error")["error"])
+        for name, node in nodes.items():
+            self.assertEqual("active", self.red.get(f"instances/{name}")["status"])
+            self.assertEqual({"power": "on"}, self.red.get(f"nodes/{node}/power"))
         self.assertIsNone(self.red.get("nodes/n-b/boot_device")["device"])
 
     def test_admins_operations_go_on(self) -> None:
