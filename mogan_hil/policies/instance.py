@@ -59,6 +59,6 @@ RULES = [
         "Detach an instance from a network.",
         ("DELETE", f"{ONE}/interfaces/{{attachment}}"),
     ),
-    base.rule(ADOPT, base.ADMIN, "Make an instance of a claimed node as it is.", ("POST", "/v1/instances/adopt")),
+    base.rule(ADOPT, base.ADMIN, "Make an instance of a node as it is.", ("POST", "/v1/instances/adopt")),
     base.rule(RELEASE, base.ADMIN, "Forget an instance and leave its node as it is.", ("POST", f"{ONE}/release")),
 ]

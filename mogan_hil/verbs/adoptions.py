@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adoptions: a claimed node becomes an instance as it is; and an instance is forgotten, its node left as it is."""
+"""Adoptions: a node becomes an instance as it is; and an instance is forgotten, its node left as it is."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
 from mogan_hil.verbs import quotas
-from mogan_hil.verbs.base import Call, journal, visible_node, writes
+from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, visible_node, writes
 from mogan_hil.verbs.instances import InstanceView, view, visible_instance
 
 
 @writes
-def adopt(call: Call, name: str, node: str) -> InstanceView:
-    """Make an instance of a claimed node as it is: nothing is switched, wired or booted.
+def adopt(call: Call, name: str, node: str, project: str | None = None) -> InstanceView:
+    """Make an instance of a node as it is: nothing is switched, wired or booted.
 
-    :raises exception.NotFound: there is no such node
-    :raises exception.NodeFree: it belongs to no project
-    :raises exception.QuotaExceeded: its project may not have one more instance
+    :param project: whose it is to be, which gets a node that is free; None takes that of a node that is claimed
+    :raises exception.NotFound: there is no such node, or project
+    :raises exception.NodeFree: it belongs to no project, and none is named
+    :raises exception.NodeClaimed: it is another project's than the one that is named
+    :raises exception.NodeQuarantined: it is free and may not be given away now
+    :raises exception.QuotaExceeded: the project may not have one more instance, or node
     :raises exception.Conflict: it has an instance
     :raises exception.Busy: something is being done on it, or on others together with it
     :raises exception.Duplicate: its project has an instance of this name
@@ -31,9 +34,12 @@ def adopt(call: Call, name: str, node: str) -> InstanceView:
     call.check(rules.ADOPT)
     with call.writer() as session:
         found = visible_node(session, call, node, lock="update")
-        if found.project_id is None:
+        owner = found.project_id if project is None else resolve_project(session, call, project)
+        if owner is None:
             raise exception.NodeFree(name=found.name)
-        quotas.room(session, call, found.project_id, 1, 1, "instances")
+        quotas.room(session, call, owner, 1, 1, "instances", *(["nodes"] if found.project_id is None else []))
+        if found.project_id != owner and not found.claim(session, owner):
+            raise not_claimed(session, found)
         if Instance.find(session, models.Instance.node_id == found.id):
             raise exception.Conflict(reason=f"Node {found.name!r} has an instance already.")
         if Operation.works_on(session, found.uuid):
@@ -41,7 +47,7 @@ def adopt(call: Call, name: str, node: str) -> InstanceView:
         instance = Instance.create(
             session,
             name=name,
-            project_id=found.project_id,
+            project_id=owner,
             user_id=call.context.user_id or "",
             node_id=found.id,
             status=states.Instance.ACTIVE,

@@ -10,6 +10,7 @@ import testtools
 
 from mogan_hil.db import models
 from mogan_hil.drivers.obm import fake as fake_obm
+from mogan_hil.drivers.obm.base import Power
 from mogan_hil.drivers.switch import fake as fake_switch
 from mogan_hil.objects.instance import Instance
 from tests import service
@@ -124,6 +125,23 @@ class TestLife(InstanceCase):
         self.assertEqual("active", self.red.get("instances/old")["status"])
         self.admin.call("POST", "instances/old/release", status=204)
         self.assertEqual(1, len(self.red.get("nodes/n1/nics/eth0/attachments")["attachments"]))
+
+    def test_adopt_for_a_project(self) -> None:
+        """Which gets a free node, running as it is."""
+        fake_obm.set_by_hand(self.service.state_dir, self.node["n1"]["uuid"], power=Power.ON)
+        wish = {"name": "old", "node": "n1"}
+        self.assertEqual("node.free", self.admin.post("instances/adopt", wish, 409)["errors"][0]["code"])
+        self.admin.post("instances/adopt", {**wish, "project_id": "nobody"}, 404)
+        self.red.post("instances/adopt", {**wish, "project_id": "red"}, 403)
+        made = self.admin.post("instances/adopt", {**wish, "project_id": "red"})
+        self.assertEqual(self.red.get("nodes/n1")["project_id"], made["project_id"])
+        self.assertEqual({"power": "on"}, self.red.get("nodes/n1/power"))
+        taken = self.admin.post("instances/adopt", {**wish, "name": "new", "project_id": "blue"}, 409)
+        self.assertEqual("node.claimed", taken["errors"][0]["code"])
+        self.admin.put("quotas/blue", {"nodes": 0})
+        refused = self.admin.post("instances/adopt", {"name": "i", "node": "n2", "project_id": "blue"}, 403)
+        self.assertEqual("quota.exceeded", refused["errors"][0]["code"])
+        self.assertIsNone(self.admin.get("nodes/n2")["project_id"])
 
     def test_strangers(self) -> None:
         uuid = self.create()["uuid"]

@@ -233,7 +233,7 @@ class TestSecondLook(testtools.TestCase):
             self.red.put("instances/b/rebuild", {"boot_device": "pxe"}, 202),
         ]
         self.site.start_conductor()
-        for name in nodes:
+        for _ in nodes:
             self.assertTrue(waiting.acquire(timeout=service.WAIT))
         for name in nodes:
             self._lock(name)

@@ -200,10 +200,14 @@ class Unlock(base.Do):
 
 
 class Adopt(base.Show):
-    """Make an instance of a claimed node as it is."""
+    """Make an instance of a node as it is."""
 
     route = "POST /v1/instances/adopt"
-    arguments = (plain("name", "Name of the instance"), plain("node", "Name or UUID of the node"))
+    arguments = (
+        plain("name", "Name of the instance"),
+        plain("node", "Name or UUID of the node"),
+        text("project_id", "Name or UUID of the project that gets a free node (default: its own)", flag="--project"),
+    )
 
 
 class Release(base.Do):

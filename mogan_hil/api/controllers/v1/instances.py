@@ -68,6 +68,7 @@ class NewInterface(Base):
 class Adopted(Base):
     name = attribute(Name(), required=True)
     node = attribute(Ref(), required=True)
+    project_id = attribute(Text(255, 1, NAME))
 
 
 def view(found: InstanceView) -> dict[str, Any]:
@@ -215,8 +216,8 @@ def detach(call: Call, instance: str, attachment: str) -> Answer:
 
 @route("POST", "/v1/instances/adopt", body=Adopted, exempt=NEW)
 def adopt(call: Call, body: dict[str, Any]) -> Answer:
-    """Make an instance of a claimed node as it is."""
-    found = adoptions.adopt(call, body["name"], body["node"])
+    """Make an instance of a node as it is, for its project, or for one that gets the free node."""
+    found = adoptions.adopt(call, body["name"], body["node"], body.get("project_id"))
     return created(view(found), "instances", found.instance.uuid)
 
 
