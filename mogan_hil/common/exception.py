@@ -196,6 +196,12 @@ class ImageDisabled(Conflict):
     template = "Image {name!r} is disabled."
 
 
+class FlavorDisabled(Conflict):
+    code = "flavor.disabled"
+    title = "The flavor is disabled"
+    template = "Flavor {name!r} is disabled."
+
+
 class QuotaExceeded(Forbidden):
     code = "quota.exceeded"
     title = "The quota is used up"

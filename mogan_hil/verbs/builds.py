@@ -96,6 +96,7 @@ def create(
         two wires; or they are to be given what cannot be
     :raises exception.NotFound: there is no such flavor, node, network, availability zone, server group, image,
         keypair or project
+    :raises exception.FlavorDisabled: nobody gets it now
     :raises exception.NotEnoughNodes: fewer than `min_count` nodes fit
     :raises exception.QuotaExceeded: the project may not have `min_count` more; of up to `max_count` it gets
         what it may have
@@ -159,6 +160,8 @@ def _on_chosen(
     session: orm.Session, call: Call, wanted: Wanted, owner: str, single: bool, min_count: int, max_count: int
 ) -> list[_Build]:
     flavor = visible_flavor(session, call, wanted.flavor or "")
+    if flavor.disabled:  # only who may see it hears of it
+        raise exception.FlavorDisabled(name=flavor.name)
     zone = wanted.availability_zone or call.services.conf.default_availability_zone
     criteria = Criteria(flavor.resource_class, flavor.traits, zone, flavor.aggregate_metadata)
     group = _group(session, wanted, owner)

@@ -14,6 +14,7 @@ from mogan_hil.db import models
 from mogan_hil.drivers.fakes import DeviceFile
 from mogan_hil.drivers.obm import fake as fake_obm
 from mogan_hil.drivers.switch import fake as fake_switch
+from mogan_hil.objects.address import Address
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
@@ -44,6 +45,7 @@ class Crowd(OnProcesses):
         cls.site.admin.add_project("red")
         cls.red = cls.site.admin.as_user("red-member")
         cls.red.post("networks", {"name": "net"})
+        cls.red.post("networks/net/subnets", {"cidr": "192.0.2.0/24"})
 
     def setUp(self) -> None:
         super().setUp()
@@ -91,10 +93,11 @@ class Crowd(OnProcesses):
             return [item.error_detail for item in Operation.find(session, rows.verb == verb, rows.state == "error")]
 
     def nothing_is_left(self, nodes: Sequence[Node]) -> None:
-        """Every node is free and off, every port parked."""
+        """Every node is free and off, every port parked, no address is anybody's."""
         self.check()
         with self.site.database.reader() as session:
             self.assertEqual([], session.execute(sa.select(models.Attachment.id)).all())
+            self.assertEqual([], Address.find(session))
             after = Node.find(session, models.Node.id.in_([node.id for node in nodes]))
         self.assertEqual({None}, {node.project_id for node in after})
         for node in after:
@@ -120,6 +123,9 @@ class TestCrowd(Crowd):
         self.check()
         attached = self.site.admin.get("networks/net/attachments?limit=1000")["attachments"]
         self.assertEqual((NODES, {"active"}), (len(attached), {item["status"] for item in attached}))
+        with self.site.database.reader() as session:
+            given = Address.find(session)
+        self.assertEqual([NODES] * 2, [len(given), len({address.ip for address in given})])
         self.delete_all()
         self.nothing_is_left(nodes)
 

@@ -76,6 +76,15 @@ class TestLife(InstanceCase):
             self.red.wait(one["operation"])
         self.assertEqual(4, len({one["node"]["uuid"] for one in self.red.get("instances")["instances"]}))
 
+    def test_disabled_flavor(self) -> None:
+        """Nobody gets it; who may not see it does not hear why."""
+        self.admin.patch("flavors/metal", {"disabled": True})
+        wish = {"name": "web", "flavor": "metal"}
+        self.red.post("instances", wish, 404)
+        refused = self.admin.post("instances", {**wish, "project_id": "red"}, 409)
+        self.assertEqual("flavor.disabled", refused["errors"][0]["code"])
+        self.assertEqual(4, len(self.free()))
+
     def test_named_node(self) -> None:
         begun = self.red.post("instances", {"name": "web", "node": "n2"}, 202)["instances"][0]
         self.red.wait(begun["operation"])
