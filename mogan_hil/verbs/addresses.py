@@ -15,7 +15,7 @@ from mogan_hil.objects.address import Address, Subnet, has_ip, subnet_for
 from mogan_hil.objects.network import Attachment, Network
 from mogan_hil.objects.node import Node
 from mogan_hil.policies import address as rules
-from mogan_hil.verbs.base import Call
+from mogan_hil.verbs.base import Call, of_project
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("created_at",)
@@ -88,6 +88,6 @@ def list_(
     if node is not None:
         query = query.where(Node.identified(node))
     if project is not None:
-        query = query.where(models.Node.project_id == project)
+        query = query.where(of_project(call, models.Node.project_id, project))
     with call.reader() as session:
         return [AddressView(*row) for row in paged(session, query, rows, page)]

@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -202,6 +202,18 @@ def resolve_project(session: orm.Session, call: Call, ident: str | None) -> str:
         return ident
     Project.ensure(session, ident)
     return ident
+
+
+def of_project(call: Call, column: Any, ident: str) -> sa.ColumnElement[bool]:
+    """The condition for what belongs to the project that is meant. Who may see it is a condition of its own.
+
+    :param column: that has the id of the project
+    :param ident: id or name. Of one that does not exist nothing is found, as of one that has nothing.
+    """
+    meant = [ident, sa.select(models.Project.uuid).where(models.Project.name == ident).scalar_subquery()]
+    if call.project_id is not None and ident == call.context.project_name:
+        meant.append(call.project_id)  # Keystone's names are not known here, but the own one's
+    return cast("sa.ColumnElement[bool]", column.in_(meant))
 
 
 def journal(

@@ -18,7 +18,7 @@ from mogan_hil.objects.headnode import Headnode
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import headnode as rules
 from mogan_hil.verbs import quotas
-from mogan_hil.verbs.base import Call, journal, resolve_project, writes
+from mogan_hil.verbs.base import Call, journal, of_project, resolve_project, writes
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("name", "created_at")
@@ -123,7 +123,7 @@ def list_(call: Call, page: Page, *, project: str | None = None) -> Sequence[Hea
     if not call.sees_all:
         query = query.where(models.Headnode.project_id == call.project_id)
     if project is not None:
-        query = query.where(models.Headnode.project_id == project)
+        query = query.where(of_project(call, models.Headnode.project_id, project))
     with call.reader() as session:
         return page_of(session, query, page)
 

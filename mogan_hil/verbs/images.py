@@ -15,7 +15,7 @@ from mogan_hil.objects.base import Lock
 from mogan_hil.objects.image import Image, images_of
 from mogan_hil.policies import image as rules
 from mogan_hil.verbs import quotas
-from mogan_hil.verbs.base import Call, resolve_project, writes
+from mogan_hil.verbs.base import Call, of_project, resolve_project, writes
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("name", "created_at")
@@ -122,9 +122,10 @@ def list_(
     query = sa.select(rows)
     if not call.sees_all:
         query = query.where(images_of(call.project_id))
-    for column, value in ((rows.name, name), (rows.project_id, project)):
-        if value is not None:
-            query = query.where(column == value)
+    if name is not None:
+        query = query.where(rows.name == name)
+    if project is not None:
+        query = query.where(of_project(call, rows.project_id, project))
     if public is not None:
         query = query.where(rows.project_id.is_(None) if public else rows.project_id.is_not(None))
     with call.reader() as session:

@@ -23,7 +23,7 @@ from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
 from mogan_hil.verbs import attachments, locks, obm
-from mogan_hil.verbs.base import Call, journal, writes
+from mogan_hil.verbs.base import Call, journal, of_project, writes
 from mogan_hil.verbs.images import usable_image
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
@@ -129,9 +129,11 @@ def list_(
     rows = models.Instance
     query = _query().where(*seen_by(call))
     zone = (models.Node.availability_zone, availability_zone)
-    for column, value in ((rows.name, name), (rows.status, status), (rows.project_id, project), zone):
+    for column, value in ((rows.name, name), (rows.status, status), zone):
         if value is not None:
             query = query.where(column == value)
+    if project is not None:
+        query = query.where(of_project(call, rows.project_id, project))
     if flavor is not None:
         query = query.where(Flavor.identified(flavor))
     if image is not None:

@@ -20,7 +20,7 @@ from mogan_hil.objects.network import Access, Network, access_of, usable_by
 from mogan_hil.objects.project import Project
 from mogan_hil.policies import network as rules
 from mogan_hil.verbs import quotas
-from mogan_hil.verbs.base import Call, resolve_project, writes
+from mogan_hil.verbs.base import Call, of_project, resolve_project, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.switches import check_physical_network
 
@@ -183,7 +183,7 @@ def list_(
     networks = models.Network
     query = sa.select(networks).where(*seen_by(call))
     if project is not None:
-        query = query.where(networks.project_id == project)
+        query = query.where(of_project(call, networks.project_id, project))
     if public is not None:
         query = query.where(networks.public.is_(public))
     if name is not None:

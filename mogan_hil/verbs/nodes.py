@@ -23,7 +23,7 @@ from mogan_hil.policies import console as console_rules
 from mogan_hil.policies import nic as nic_rules
 from mogan_hil.policies import node as rules
 from mogan_hil.verbs import locks, quotas
-from mogan_hil.verbs.base import Call, nodes_seen_by, not_claimed, resolve_project, visible_node, writes
+from mogan_hil.verbs.base import Call, nodes_seen_by, not_claimed, of_project, resolve_project, visible_node, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import NicView, nics_of
 from mogan_hil.verbs.options import NOTHING, Kept, settle
@@ -106,7 +106,7 @@ def list_(
     if free is not None:
         query = query.where(nodes.project_id.is_(None) if free else nodes.project_id.is_not(None))
     if project is not None:
-        query = query.where(nodes.project_id == project)
+        query = query.where(of_project(call, nodes.project_id, project))
     if maintenance is not None:
         query = query.where(nodes.maintenance.is_(maintenance))
     with call.reader() as session:

@@ -11,7 +11,7 @@ from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import operation as rules
-from mogan_hil.verbs.base import Call
+from mogan_hil.verbs.base import Call, of_project
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("created_at",)
@@ -22,7 +22,7 @@ FILTERS = ("state", "verb", "lane", "node", "project_id", "user_id", "request_id
 def list_(call: Call, page: Page, filters: dict[str, str], parent: str | None = None) -> Sequence[models.Operation]:
     """A page of the operations of the caller's project, or of all for an administrator.
 
-    :param filters: values of some of `FILTERS`
+    :param filters: values of some of `FILTERS`; of `project_id` also a name
     :param parent: only those begun on behalf of this one, by uuid
     """
     call.check(rules.LIST)
@@ -31,7 +31,8 @@ def list_(call: Call, page: Page, filters: dict[str, str], parent: str | None = 
     if not call.sees_all:
         query = query.where(rows.project_id == call.project_id)
     for name, value in filters.items():
-        query = query.where(getattr(rows, name) == value)
+        column = getattr(rows, name)
+        query = query.where(of_project(call, column, value) if name == "project_id" else column == value)
     if parent is not None:
         other = sa.select(rows.id).where(rows.uuid == parent)
         query = query.where(rows.parent_id == other.scalar_subquery())

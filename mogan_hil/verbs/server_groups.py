@@ -14,7 +14,7 @@ from mogan_hil.db import models
 from mogan_hil.objects.server_group import ServerGroup, members_of
 from mogan_hil.policies import server_group as rules
 from mogan_hil.verbs import quotas
-from mogan_hil.verbs.base import Call, resolve_project, writes
+from mogan_hil.verbs.base import Call, of_project, resolve_project, writes
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("name", "created_at")
@@ -60,7 +60,7 @@ def list_(call: Call, page: Page, *, project: str | None = None, name: str | Non
     rows = models.ServerGroup
     query = sa.select(rows).where(*_seen_by(call))
     if project is not None:
-        query = query.where(rows.project_id == project)
+        query = query.where(of_project(call, rows.project_id, project))
     if name is not None:
         query = query.where(rows.name == name)
     with call.reader() as session:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import testtools
 
+from mogan_hil.api.expose import Route
 from mogan_hil.db import models
 from tests import service
 from tests.functional import base
@@ -38,6 +39,17 @@ class TestLists(testtools.TestCase):
             for key in route.listing.sort_keys:
                 self._check_order(path, route.listing.key, key, everything)
             self._check_rest(path, route.listing.key, everything)
+            self._check_project(route, path, everything)
+
+    def _check_project(self, route: Route, path: str, everything: list[dict[str, Any]]) -> None:
+        """A filter by project takes its name as well as its id, also on the pages after the first."""
+        for parameter in {"project", "project_id"} & set(route.query):
+            assert route.listing is not None
+            for ident in ("p", self.parts["project"]):
+                pages = self._pages(f"{path}?limit=10&{parameter}={ident}", route.listing.key)
+                self.assertEqual(everything, [item for page in pages for item in page], (path, ident))
+            for ident in ("x", "P", "s"):
+                self.assertEqual([], self.admin.get(f"{path}?{parameter}={ident}")[route.listing.key], (path, ident))
 
     def _pages(self, path: str, key: str) -> list[list[dict[str, Any]]]:
         found = []

@@ -186,6 +186,28 @@ class TestRoutes(base.WorldTestCase):
             if "parent" not in path:
                 self.assertNotEqual([], self.world.admin.get(path)[key])
 
+    def test_filters_by_project(self) -> None:
+        """By name and by id alike, for those who may see it; to others a project is as none at all."""
+        found = 0
+        for route in PRIVATE:
+            for parameter in {"project", "project_id"} & set(route.query):
+                assert route.listing is not None
+                path, key = self.world.path(route), route.listing.key
+                for caller, project, sees in (
+                    (self.world.admin, "red", True),
+                    (self.world.red, "red", True),
+                    (self.world.red, "blue", False),
+                    (self.world.red, "nothing", False),
+                    (self.world.admin.as_user("red-reader"), "blue", False),
+                ):
+                    ident = self.world.projects.get(project, project)
+                    named = caller.get(f"{path}?{parameter}={project}")
+                    self.assertEqual(caller.get(f"{path}?{parameter}={ident}")[key], named[key], (path, project))
+                    self.assertEqual(sees, named[key] != [], (path, project))
+                    self.assertLessEqual({item["project_id"] for item in named[key] if "project_id" in item}, {ident})
+                found += 1
+        self.assertLessEqual(8, found)
+
     def test_markers_find_nothing_of_others(self) -> None:
         for path in (
             f"nodes?marker={self.world.admin.get('nodes/b1')['uuid']}",

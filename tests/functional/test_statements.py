@@ -46,6 +46,16 @@ class TestStatements(base.WorldTestCase):
             if route.listing is not None:
                 self.assertLessEqual(self._count(route), 3, route.path)
 
+    def test_a_filter_by_project_takes_no_more(self) -> None:
+        for route in READS:
+            for parameter in {"project", "project_id"} & set(route.query):
+                path, counts = self.world.path(route), []
+                for query in ("", f"?{parameter}={self.world.projects['red']}", f"?{parameter}=red"):
+                    with self.world.service.statements() as found:
+                        self.world.admin.get(path + query)
+                    counts.append(len(found))
+                self.assertEqual(1, len(set(counts)), (path, counts))
+
     def test_lists_grow(self) -> None:
         """Else the test above would count the same rows twice."""
         self._grow()

@@ -25,7 +25,7 @@ HELPERS = {
     "options": {"settle"},
     "aggregates": {"check_zone"},
     "attachments": {"attach", "detach"},
-    "base": {"nodes_seen_by", "visible_node", "resolve_project", "journal"},
+    "base": {"nodes_seen_by", "visible_node", "resolve_project", "of_project", "journal"},
     "claims": {"wire_node"},
     "headnodes": {"visible_headnode"},
     "images": {"find_image", "usable_image"},

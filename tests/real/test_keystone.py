@@ -202,6 +202,16 @@ class TestProjects(KeystoneCase):
             self.assertEqual([], reader.get(f"projects/{ident}/networks")["networks"])
             self.assertEqual(red, reader.get(f"projects/{ident}")["uuid"])
 
+    def test_lists_of_the_own_project_by_its_name(self) -> None:
+        red, name = self.directory.projects["red"], self.directory.name("red")
+        member = self.api(self.served, "red-member")
+        member.put("nodes/n1/project", {})
+        for ident in (red, name):
+            self.assertEqual(["n1"], [node["name"] for node in member.get(f"nodes?project={ident}")["nodes"]])
+        self.assertEqual(["n1"], [node["name"] for node in self.admin.get(f"nodes?project={red}")["nodes"]])
+        for ident in (self.directory.projects["blue"], self.directory.name("blue"), "0" * 32):
+            self.assertEqual([], member.get(f"nodes?project={ident}")["nodes"])
+
     def test_a_project_that_is_named_is_looked_up(self) -> None:
         blue = self.directory.projects["blue"]
         for wrong in ("0" * 32, "default", self.directory.name("blue")):

@@ -16,7 +16,7 @@ class List(base.List):
         text("network", "Only those of this network"),
         text("subnet", "Only those of this subnet, by UUID"),
         text("node", "Only those of this node"),
-        text("project", "Only those of this project"),
+        text("project", "Only those of this project (name or UUID)"),
     )
     columns = ("ip", "node", "nic", "network", "project_id")
     long = ("uuid", "subnet", "attachment", "created_at")

@@ -38,7 +38,7 @@ class List(base.List):
     """List the headnodes of the own project."""
 
     route = "GET /v1/headnodes"
-    arguments = (text("project", "Only those of this project"),)
+    arguments = (text("project", "Only those of this project (name or UUID)"),)
     columns = COLUMNS
     long = LONG
     sort_keys = SORT_KEYS

@@ -44,7 +44,7 @@ class List(base.List):
     route = "GET /v1/images"
     arguments = (
         text("name", "Only those of this name"),
-        text("project", "Only those of this project"),
+        text("project", "Only those of this project (name or UUID)"),
         *pair("public", "--public", "--private", "Only those that all may use", "Only the others"),
     )
     columns = ("uuid", "name", "project_id", "public", "disabled")

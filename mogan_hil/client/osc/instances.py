@@ -91,7 +91,7 @@ class List(base.List):
     arguments = (
         text("name", "Only those of this name"),
         text("status", "Only those in this state"),
-        text("project", "Only those of this project"),
+        text("project", "Only those of this project (name or UUID)"),
         text("flavor", "Only those of this flavor"),
         text("node", "Only the one on this node"),
         text("availability_zone", "Only those in this zone"),

@@ -35,7 +35,7 @@ class List(base.List):
 
     route = "GET /v1/networks"
     arguments = (
-        text("project", "Only those that this project owns"),
+        text("project", "Only those that this project owns (name or UUID)"),
         *pair("public", "--public", "--private", "Only those that all may use", "Only the others"),
         text("name", "Only those of this name"),
     )

@@ -39,7 +39,7 @@ class List(base.List):
     route = "GET /v1/nodes"
     arguments = (
         *pair("free", "--free", "--claimed", "Only those that nobody has", "Only those that somebody has"),
-        text("project", "Only those of this project"),
+        text("project", "Only those of this project (name or UUID)"),
         text("resource_class", "Only those of this kind"),
         many("traits", "--trait", "Only those that have it"),
         *pair("maintenance", "--maintenance", "--no-maintenance", "Only those in maintenance", "Only the others"),

@@ -18,7 +18,7 @@ class List(base.List):
         text("verb", "Only those that do this, for example attach", flag="--action"),
         text("node", "Only those on this node (its UUID)"),
         text("lane", "Only those of this lane (operators)"),
-        text("project_id", "Only those of this project (its UUID)", flag="--project"),
+        text("project_id", "Only those of this project (name or UUID)", flag="--project"),
         text("user_id", "Only those that this user began", flag="--user"),
         text("request_id", "Only what this request began", flag="--request"),
         text("parent", "Only the steps of this operation"),

@@ -24,7 +24,7 @@ class List(base.List):
     """List the server groups of the own project."""
 
     route = "GET /v1/server_groups"
-    arguments = (text("project", "Only those of this project"), text("name", "Only those of this name"))
+    arguments = (text("project", "Only those of this project (name or UUID)"), text("name", "Only those of this name"))
     columns = ("uuid", "name", "policy", "instances")
     long = ("project_id", "created_at")
     sort_keys = ("name", "created_at")
