@@ -22,7 +22,7 @@ _INNER = "\x00"
 
 
 class Router:
-    """Every route of an application."""
+    """Every route of an application. Of those that a path fits, the most literal one that takes the method answers."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes: Sequence[Route] = tuple(routes)
@@ -41,17 +41,21 @@ class Router:
 
         :param path: see :func:`sent_path`
         :raises exception.RouteNotFound: there is nothing
-        :raises exception.MethodNotAllowed: there is, but not with this method
+        :raises exception.MethodNotAllowed: there is, but nothing with this method
         """
         path = path.rstrip("/") or "/"
+        allowed: set[str] = set()
         for pattern, methods in self._patterns:
             found = pattern.fullmatch(path)
             if found is None:
                 continue
             route = methods.get("GET" if method == "HEAD" else method)
-            if route is None:
-                raise exception.MethodNotAllowed(method=method, allowed=tuple(sorted(methods)))
+            if route is None:  # of another pattern perhaps: something may be named like the last word of this one
+                allowed |= set(methods)
+                continue
             return route, {name: value.replace(_INNER, "/") for name, value in found.groupdict().items()}
+        if allowed:
+            raise exception.MethodNotAllowed(method=method, allowed=tuple(sorted(allowed)))
         raise exception.RouteNotFound()
 
 

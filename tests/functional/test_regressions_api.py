@@ -25,6 +25,30 @@ from tests.functional import base
 from tests.functional.racks import until
 
 
+class TestNamedLikeAPath(base.WorldTestCase):
+    """A thing whose name is a word of another path is reached by it."""
+
+    def test_an_instance(self) -> None:
+        admin, red = self.world.admin, self.world.red
+        made = admin.post("instances/adopt", {"name": "adopt", "node": "n3"})
+        self.assertEqual(made["uuid"], red.get("instances/adopt")["uuid"])
+        self.assertEqual("mine", red.patch("instances/adopt", {"description": "mine"})["description"])
+        answer = red.call("PUT", "instances/adopt")
+        self.assert_error(answer, 405)
+        self.assertEqual("DELETE, GET, PATCH, POST", answer.headers["Allow"])
+        red.delete("instances/adopt", 202)
+        self.assertEqual("deleting", red.get("instances/adopt")["status"])
+
+    def test_quotas_of_a_project(self) -> None:
+        admin = self.world.admin
+        project = admin.put("projects/defaults", status=201)["uuid"]
+        admin.put("quotas/defaults", {"instances": 3})
+        self.assertEqual(3, admin.get(f"quotas/{project}")["quotas"]["instances"]["limit"])
+        self.assertEqual(-1, admin.get("quotas/defaults")["quotas"]["instances"]["limit"])
+        admin.delete("quotas/defaults")
+        self.assertEqual(-1, admin.get(f"quotas/{project}")["quotas"]["instances"]["limit"])
+
+
 class TestSecrets(base.WorldTestCase):
     """Whoever sends back what was shown keeps the secret behind the mask."""
 
