@@ -12,7 +12,7 @@ from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import instance as rules
-from mogan_hil.verbs import quotas
+from mogan_hil.verbs import locks, quotas
 from mogan_hil.verbs.base import Call, journal, not_claimed, resolve_project, visible_node, writes
 from mogan_hil.verbs.instances import InstanceView, view, visible_instance
 
@@ -64,6 +64,7 @@ def release(call: Call, ident: str) -> None:
     not boot it. The node is not given back before that has ended.
 
     :raises exception.NotFound: there is none
+    :raises exception.InstanceLocked: it is locked
     :raises exception.Busy: an operation on it is not finished
     """
     call.check(rules.RELEASE)
@@ -73,6 +74,7 @@ def release(call: Call, ident: str) -> None:
         seen = visible_instance(session, call, ident)
         nodes = Node.find(session, models.Node.id == seen.node_id, lock="update")
         instance = visible_instance(session, call, seen.uuid, lock="update")
+        locks.check_instance(call, instance)
         if Operation.open_keys(session, [instance.pending_key, instance.deletion_key]):
             raise exception.Busy(kind="instance", name=instance.name)
         if instance.node_id != seen.node_id:  # it was built elsewhere meanwhile

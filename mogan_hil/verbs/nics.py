@@ -13,6 +13,7 @@ from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.objects.node import Nic
 from mogan_hil.policies import nic as rules
+from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, visible_node, writes
 
 
@@ -90,11 +91,13 @@ def create(call: Call, node: str, name: str, mac: str) -> NicView:
 
     :param mac: six pairs of lower-case hexadecimal digits with colons between
     :raises exception.NotFound: there is no such node
+    :raises exception.InstanceLocked: its instance is locked
     :raises exception.Duplicate: the node has a NIC of this name, or some NIC has this MAC address
     """
     call.check(rules.CREATE)
     with call.writer() as session:
-        owner = visible_node(session, call, node, lock="share")
+        owner = visible_node(session, call, node, lock="update")
+        locks.check_node(session, call, owner, settled=False)
         nic = Nic.create(session, node_id=owner.id, name=name, mac=mac)
         return nics_of(session, owner.id, models.Nic.id == nic.id)[0]
 
@@ -129,10 +132,12 @@ def delete(call: Call, node: str, nic: str) -> None:
     """Remove a NIC.
 
     :raises exception.NotFound: there is no such node or NIC
+    :raises exception.InstanceLocked: the instance of the node is locked
     :raises exception.InUse: it is cabled or networks are attached
     """
     call.check(rules.DELETE)
     with call.writer() as session:
-        owner = visible_node(session, call, node)
+        owner = visible_node(session, call, node, lock="update")
+        locks.check_node(session, call, owner, settled=False)
         found = Nic.get(session, nic, models.Nic.node_id == owner.id, lock="update")
         found.delete(session, exception.InUse(kind="NIC", name=found.name, what="a cable or networks"))

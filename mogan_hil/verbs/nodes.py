@@ -171,6 +171,7 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NodeView:
     :param changes: any of name, description, resource_class, traits, maintenance, maintenance_reason, obm; for the
         secrets of its options see :func:`.options.settle`
     :raises exception.NotFound: there is none
+    :raises exception.InstanceLocked: its instance is locked
     :raises exception.BadField: no such OBM driver, or the options do not fit it
     :raises exception.Duplicate: the name is taken
     """
@@ -178,6 +179,7 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NodeView:
     values = dict(changes)
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
+        locks.check_node(session, call, node, settled=False)
         if "obm" in values:
             obm = values.pop("obm")
             same = obm is not None and obm["driver"] == node.obm_driver

@@ -19,6 +19,7 @@ from mogan_hil.objects.operation import Operation
 from mogan_hil.objects.port import Port
 from mogan_hil.objects.switch import Switch
 from mogan_hil.policies import port as rules
+from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, journal, writes
 from mogan_hil.verbs.listing import Page, paged
 from mogan_hil.verbs.nics import Attached
@@ -141,12 +142,14 @@ def cable(call: Call, switch: str, port: str, node: str, nic: str) -> PortView:
     """Say that a NIC is plugged into a port. The same again changes nothing.
 
     :raises exception.NotFound: there is no such switch, port, node or NIC
+    :raises exception.InstanceLocked: the instance of the node is locked
     :raises exception.Conflict: the port or the NIC is cabled otherwise
     """
     call.check(rules.CABLE)
     with call.writer() as session:
+        machine = Node.get(session, node, lock="update")
+        locks.check_node(session, call, machine, settled=False)
         _, found = _find(session, switch, port, lock="update")
-        machine = Node.get(session, node)
         card = Nic.get(session, nic, models.Nic.node_id == machine.id, lock="update")
         taken = exception.Conflict(reason=f"Port {found.name!r} or NIC {card.name!r} is cabled otherwise already.")
         if found.nic_id is not None and found.nic_id != card.id:
@@ -198,16 +201,20 @@ def _plugged(session: orm.Session, port: Port) -> tuple[Nic, Node]:
 def revert(call: Call, switch: str, port: str) -> Operation:
     """Take a port off every network and park it, whatever is configured on it.
 
-    :raises exception.NotFound: there is no such switch or port
-    :raises exception.Busy: an operation on it is not finished
+    :raises exception.NotFound: there is no such switch or port, or what was plugged in was unplugged meanwhile
+    :raises exception.InstanceLocked: the instance of the node that is plugged in is locked
+    :raises exception.Busy: an operation on it is not finished, or something was plugged in meanwhile
     """
     call.check(rules.REVERT)
     with call.writer() as session:
-        owner, found = _find(session, switch, port, lock="update")
+        _, seen = _find(session, switch, port)
         node = None
-        if found.nic_id is not None:
-            query = sa.select(models.Node).join(models.Nic, models.Nic.node_id == models.Node.id)
-            node = Node.from_row(session.scalars(query.where(models.Nic.id == found.nic_id)).one())
+        if seen.nic_id is not None:  # its node first, as whoever attaches or unplugs
+            _, node = _plugged(session, seen)
+            locks.check_node(session, call, node, settled=False)
+        owner, found = _find(session, switch, port, lock="update")
+        if found.nic_id != seen.nic_id:
+            raise exception.Busy(kind="port", name=found.name)
         operation = _journal(session, call, "port_revert", owner, found, node)
         if found.nic_id is not None:
             on_it = Attachment.find(session, models.Attachment.nic_id == found.nic_id)

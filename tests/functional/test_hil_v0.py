@@ -198,6 +198,47 @@ class HilCase(testtools.TestCase):
             self.service.admin.wait(operation)
 
 
+class TestLocked(HilCase):
+    """HIL knows no instances: what is beneath one that is locked is refused as what is in use."""
+
+    def test_a_member_changes_nothing_beneath_a_locked_instance(self) -> None:
+        self.world()
+        admin = self.service.admin
+        self.ok("alice", "POST", "/project/red/connect_node", {"node": "n1"})
+        for name in ("net", "other"):
+            network = {"owner": "red", "access": "red", "net_id": ""}
+            self.ok("alice", "PUT", f"/network/{name}", network)
+        wired = self.ok("alice", "POST", "/node/n1/nic/eth0/connect_network", {"network": "net"}, 202)
+        self.done("alice", wired)
+        admin.post("instances/adopt", {"name": "i1", "node": "n1"})
+        admin.as_user("alice").put("instances/i1/lock", {"target": True}, 202)
+        before = admin.get("nodes/n1"), len(admin.get("operations")["operations"])
+        tagged = {"network": "other", "channel": "vlan/100"}
+        calls: list[tuple[str, str, Any]] = [
+            ("POST", "/project/red/detach_node", {"node": "n1"}),
+            ("POST", "/node/n1/nic/eth0/connect_network", tagged),
+            ("POST", "/node/n1/nic/eth0/detach_network", {"network": "net"}),
+            ("PUT", "/node/n1/obm", {"enabled": True}),
+            ("POST", "/node/n1/power_cycle", {"force": True}),
+            ("POST", "/node/n1/power_on", None),
+            ("POST", "/node/n1/power_off", None),
+            ("PUT", "/node/n1/boot_device", {"bootdev": "pxe"}),
+            ("PUT", "/node/n1/console", None),
+        ]
+        for method, path, body in calls:
+            with self.subTest(path):
+                self.no("BlockedError", "alice", method, path, body)
+        for method, path, body in (
+            ("POST", "/switch/sw/port/gi1%2F0%2F1/revert", None),
+            ("PUT", "/node/n1/metadata/rack", {"value": 9}),
+            ("PUT", "/node/n1/nic/eth1", {"macaddr": "52:54:00:00:00:09"}),
+        ):
+            with self.subTest(path):
+                self.no("AuthorizationError", "alice", method, path, body)
+        self.assertEqual(before, (admin.get("nodes/n1"), len(admin.get("operations")["operations"])))
+        self.ok("admin", "PUT", "/node/n1/nic/eth1", {"macaddr": "52:54:00:00:00:09"})
+
+
 class TestCalls(HilCase):
     """See the module. One test, so that its end can tell what was not tried."""
 

@@ -21,25 +21,29 @@ from tests import keystone, service
 from tests.functional import base
 
 #: What each caller comes to, for each state of the lock. `change` is every changing route of an instance and of all
-#: that is beneath it, `label` those of them that are an administrator's. A number is what is answered; 409 says that it
-#: is locked, or that it is being deleted. A word is the lock that is there after the answer 202; `ok` is whatever the
-#: route answers without a lock.
+#: that is beneath it, `label` those of them that are an administrator's, and `admin` those that others are refused
+#: before anything is looked for. A number is what is answered; 409 says that it is locked, or that it is being deleted.
+#: A word is the lock that is there after the answer 202; `ok` is whatever the route answers without a lock.
 TABLE = """
 state     action  creator  colleague  manager  reader  admin  admin-elsewhere  system-admin  system-reader  stranger
 unlocked  change  ok       ok         ok       403     ok     ok               ok            403            404
 unlocked  label   403      403        403      403     ok     ok               ok            403            404
+unlocked  admin   403      403        403      403     ok     ok               ok            403            403
 unlocked  lock    owner    owner      owner    403     admin  admin            admin         403            404
 unlocked  unlock  none     none       none     403     none   none             none          403            404
 owner     change  409      409        409      403     ok     ok               ok            403            404
 owner     label   403      403        403      403     ok     ok               ok            403            404
+owner     admin   403      403        403      403     ok     ok               ok            403            403
 owner     lock    owner    owner      owner    403     both   both             both          403            404
 owner     unlock  none     none       none     403     none   none             none          403            404
 admin     change  409      409        409      403     ok     ok               ok            403            404
 admin     label   403      403        403      403     ok     ok               ok            403            404
+admin     admin   403      403        403      403     ok     ok               ok            403            403
 admin     lock    admin    admin      admin    403     admin  admin            admin         403            404
 admin     unlock  403      403        403      403     none   none             none          403            404
 both      change  409      409        409      403     ok     ok               ok            403            404
 both      label   403      403        403      403     ok     ok               ok            403            404
+both      admin   403      403        403      403     ok     ok               ok            403            403
 both      lock    both     both       both     403     both   both             both          403            404
 both      unlock  403      403        403      403     owner  owner            owner         403            404
 deleting  lock    409      409        409      403     409    409              409           403            404
@@ -49,6 +53,16 @@ deleting  unlock  409      409        409      403     409    409              4
 #: A node is not released from under an instance, locked or not.
 OTHERWISE = {("DELETE", "/v1/nodes/{node}/project"): 409}
 LABELS = {("PUT", "/v1/nodes/{node}/metadata/{label}"), ("DELETE", "/v1/nodes/{node}/metadata/{label}")}
+ADMINS = {
+    ("PATCH", "/v1/nodes/{node}"),
+    ("POST", "/v1/nodes/{node}/nics"),
+    ("DELETE", "/v1/nodes/{node}/nics/{nic}"),
+    ("PUT", "/v1/switches/{switch}/ports/{port:path}/nic"),
+    ("POST", "/v1/switches/{switch}/ports/{port:path}/revert"),
+    ("POST", "/v1/instances/{instance}/release"),
+}
+#: The instance is gone then, and its lock with it.
+GONE = {("POST", "/v1/instances/{instance}/release")}
 CHANGES = [route for route in base.ROUTES.values() if route.method != "GET" and route.exempt is None]
 
 NO_LOCKS: list[Any] = [
@@ -71,6 +85,22 @@ def table() -> dict[tuple[str, str], dict[str, str]]:
     """Caller to expectation, for each state and action."""
     head, *rows = (line.split() for line in TABLE.strip().splitlines())
     return {(row[0], row[1]): dict(zip(head[2:], row[2:], strict=True)) for row in rows}
+
+
+def _action(route: Route) -> str:
+    key = (route.method, route.path)
+    return "label" if key in LABELS else "admin" if key in ADMINS else "change"
+
+
+def _body(world: base.World, route: Route) -> Any:
+    """The body of a route's example, of something beneath the instance."""
+    body = world.body(route)
+    return {**body, "node": "n1"} if route.path.endswith("/ports/{port:path}/nic") else body
+
+
+def _add_nic(world: base.World) -> None:
+    """A second NIC of the instance's node, that is not cabled."""
+    world.admin.post("nodes/n1/nics", {"name": "eth1", "mac": "52:54:00:00:00:11"})
 
 
 class Locks:
@@ -104,7 +134,10 @@ class Locks:
     def _lock(self) -> str:
         rows = models.Instance
         with self.world.service.database.engine.connect() as connection:
-            owner, admin = connection.execute(sa.select(rows.owner_lock, rows.admin_lock)).one()
+            found = connection.execute(sa.select(rows.owner_lock, rows.admin_lock)).one_or_none()
+        if found is None:
+            return "gone"
+        owner, admin = found
         if owner and admin:
             return "both"
         return "owner" if owner else "admin" if admin else "none"
@@ -112,7 +145,7 @@ class Locks:
     def _wrong(self, state: str, action: str, caller: str, route: Route, expected: str) -> list[str]:
         """What one request of the table did otherwise than it should."""
         api = self.callers[caller]
-        body = {"target": action == "lock"} if action in ("lock", "unlock") else self.world.body(route)
+        body = {"target": action == "lock"} if action in ("lock", "unlock") else _body(self.world, route)
         answer = api.call(route.method, self.world.path(route, {"node": "n1"}), body)
         changed = self.world.changed()
         lock = self._lock()
@@ -121,7 +154,8 @@ class Locks:
         code = answer.json["errors"][0]["code"] if answer.status >= 400 else ""
         if expected == "ok":
             usual = OTHERWISE.get((route.method, route.path), base.EXAMPLES[route.method, route.path].status)
-            right = answer.status == usual and code != "instance.locked" and lock == state.replace("unlocked", "none")
+            left = "gone" if (route.method, route.path) in GONE else state.replace("unlocked", "none")
+            right = answer.status == usual and code != "instance.locked" and lock == left
         elif expected.isdecimal():
             refused = "instance.state" if state == "deleting" else "instance.locked"
             right = answer.status == int(expected) and not changed and (expected != "409" or code == refused)
@@ -137,8 +171,8 @@ class Locks:
             if row != state:
                 continue
             routes = [lock]
-            if action in ("change", "label"):
-                routes = [one for one in CHANGES if ((one.method, one.path) in LABELS) == (action == "label")]
+            if action in ("change", "label", "admin"):
+                routes = [one for one in CHANGES if _action(one) == action]
             for route in routes:
                 for caller in self.callers:
                     wrong += self._wrong(state, action, caller, route, expected[caller])
@@ -180,7 +214,8 @@ class Locks:
             for route in CHANGES:
                 if "{instance}" in route.path:
                     path = self.world.path(route, {"instance": "missing"})
-                    self.assertEqual(404, api.call(route.method, path, self.world.body(route)).status, (caller, path))
+                    status = api.call(route.method, path, self.world.body(route)).status
+                    self.assertIn(status, (404, 403) if _action(route) == "admin" else (404,), (caller, path))
         for route in CHANGES:
             answer = nobody.call(route.method, self.world.path(route, {"node": "n1"}), self.world.body(route))
             self.assertEqual(401, answer.status)
@@ -195,6 +230,7 @@ class LocalWorld(base.World):
 
     def _fill(self) -> None:
         super()._fill()
+        _add_nic(self)
         for name, role in (("red-colleague", "member"), ("red-admin", "admin")):
             self.admin.put(f"users/{name}", {"password": service.PASSWORD}, status=201)
             self.admin.put(f"users/{name}/projects/red", {"role": role})
@@ -234,6 +270,7 @@ class KeystoneWorld(base.World):
         with self.service.database.writer() as session:
             session.add_all(models.Project(uuid=self._directory.projects[name], name=name) for name in ("red", "blue"))
         super()._fill()
+        _add_nic(self)
         served = self.service
         with served.database.engine.begin() as connection:
             connection.execute(sa.update(models.Instance).values(user_id=self._directory.users["red-member"]))

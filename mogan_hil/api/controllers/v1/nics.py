@@ -56,7 +56,7 @@ def view(found: NicView, shows_cabling: bool) -> dict[str, Any]:
     return shown
 
 
-@route("POST", PATH, body=NewNic, exempt="only an administrator may, and nothing is attached to it")
+@route("POST", PATH, body=NewNic)
 def create(call: Call, node: str, body: dict[str, Any]) -> Answer:
     """Register a NIC of a node."""
     found = nics.create(call, node, body["name"], body["mac"])
@@ -76,7 +76,7 @@ def get(call: Call, node: str, nic: str) -> dict[str, Any]:
     return view(*nics.get(call, node, nic))
 
 
-@route("DELETE", PATH + "/{nic}", exempt="nothing is cabled or attached to it")
+@route("DELETE", PATH + "/{nic}")
 def delete(call: Call, node: str, nic: str) -> None:
     """Remove a NIC."""
     nics.delete(call, node, nic)

@@ -87,7 +87,7 @@ def delete(call: Call, switch: str, port: str) -> None:
     ports.delete(call, switch, port)
 
 
-@route("PUT", ONE + "/nic", body=Cable, exempt="only an administrator may, to a port that is not cabled")
+@route("PUT", ONE + "/nic", body=Cable)
 def cable(call: Call, switch: str, port: str, body: dict[str, Any]) -> dict[str, Any]:
     """Say which NIC is plugged into a port."""
     return view(ports.cable(call, switch, port, body["node"], body["nic"]))
@@ -99,7 +99,7 @@ def uncable(call: Call, switch: str, port: str) -> None:
     ports.uncable(call, switch, port)
 
 
-@route("POST", ONE + "/revert", exempt="only an administrator may, whom no lock stops")
+@route("POST", ONE + "/revert")
 def revert(call: Call, switch: str, port: str) -> Answer:
     """Take a port off every network."""
     return accepted(call, ports.revert(call, switch, port))

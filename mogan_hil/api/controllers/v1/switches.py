@@ -85,7 +85,7 @@ def drift(call: Call, switch: str) -> dict[str, Any]:
     return {"switch": found.name, "ports": [ports.state_view(port) for port in wrong]}
 
 
-@route("POST", "/v1/switches/{switch}/heal", exempt="only an administrator may, and it makes ports as they should be")
+@route("POST", "/v1/switches/{switch}/heal", exempt="it makes ports as they should be")
 def heal(call: Call, switch: str) -> Answer:
     """Make every port of a switch as it should be."""
     return accepted(call, switches.heal(call, switch))
