@@ -49,11 +49,14 @@ class Router:
             found = pattern.fullmatch(path)
             if found is None:
                 continue
+            parts = found.groupdict()
+            if allowed and any("/" in value for value in parts.values()):
+                continue  # a wrong method for the word at the end, and no port whose name ends with it
             route = methods.get("GET" if method == "HEAD" else method)
             if route is None:  # of another pattern perhaps: something may be named like the last word of this one
                 allowed |= set(methods)
                 continue
-            return route, {name: value.replace(_INNER, "/") for name, value in found.groupdict().items()}
+            return route, {name: value.replace(_INNER, "/") for name, value in parts.items()}
         if allowed:
             raise exception.MethodNotAllowed(method=method, allowed=tuple(sorted(allowed)))
         raise exception.RouteNotFound()
