@@ -17,6 +17,7 @@ from mogan_hil.api.app import make_app
 from mogan_hil.api.middleware import pipeline
 from mogan_hil.common import headnodes, masking
 from mogan_hil.common.sealing import Sealer
+from mogan_hil.common.waits import Waits
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.loader import Drivers
 from mogan_hil.objects.release import Releases
@@ -65,7 +66,8 @@ def services(conf: cfg.ConfigOpts, database: Database, drivers: Drivers, client:
     ipam = drivers.ipam(conf.network.ipam_driver)()
     headnodes.images_of(conf)  # what is wrong with them is to be told at the start
     sealer, releases, projects = Sealer(conf.secrets.public_key_file), Releases(conf), _projects(conf)
-    return Services(conf, database, Policy(conf), drivers, allocator, ipam, client, sealer, releases, projects)
+    waits = Waits(max(1, conf.api.threads // 2))
+    return Services(conf, database, Policy(conf), drivers, allocator, ipam, client, sealer, releases, waits, projects)
 
 
 def _projects(conf: cfg.ConfigOpts) -> Projects | None:

@@ -100,6 +100,11 @@ class Node(base.Stored):
         """
         return f"console:{self.uuid}"
 
+    @property
+    def console_stop_key(self) -> str:
+        """What an operation that closes the node's console holds while it is open."""
+        return f"stop-{self.console_key}"
+
     def claim(self, session: orm.Session, project_id: str) -> bool:
         """Give the node to a project if nobody has it and it is fit to be given. An administrator's console ends."""
         given = self.update(session, *claimable(), project_id=project_id)

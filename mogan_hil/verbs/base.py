@@ -20,6 +20,7 @@ from sqlalchemy import orm
 
 from mogan_hil.common import exception, states
 from mogan_hil.common.sealing import Sealer
+from mogan_hil.common.waits import Waits
 from mogan_hil.context import RequestContext
 from mogan_hil.db import models
 from mogan_hil.db.api import Database, again
@@ -54,6 +55,7 @@ class Services:
 
     :param releases: where nodes go that are given back
     :param sealer: seals secrets, which conductors alone can open
+    :param waits: the places of requests that wait for devices
     :param projects: Keystone's, None where projects are made here
     """
 
@@ -66,6 +68,7 @@ class Services:
     client: Client
     sealer: Sealer
     releases: Releases
+    waits: Waits
     projects: Projects | None = None
 
 
@@ -103,6 +106,17 @@ class Call:
     def overrides_lock(self) -> bool:
         """Whether the caller may change what is locked, whoever has locked it."""
         return self.allows(base_rules.WRITABLE, self.project_id, locked_by="admin")
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for a device within the block.
+
+        :raises exception.DeviceUnavailable: too many requests of this process do already
+        """
+        with self.services.waits.place() as got:
+            if not got:
+                raise exception.DeviceUnavailable(reason="Too many requests wait for devices just now; try again.")
+            yield
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[orm.Session]:

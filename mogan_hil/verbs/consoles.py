@@ -87,7 +87,7 @@ def stop(call: Call, ident: str) -> Operation:
         call.check(rules.STOP, node.project_id)
         locks.check_node(session, call, node)
         # Streams end with this transaction: a lock that is laid from now on finds nothing to stop.
-        operation = _begin(session, call, "console_stop", node, f"stop-{node.console_key}", overrides_lock=True)
+        operation = _begin(session, call, "console_stop", node, node.console_stop_key, overrides_lock=True)
         Console.stop(session, node.id)
     call.services.client.wake(operation.lane)
     return operation

@@ -70,6 +70,7 @@ def isolation(call: Call, ident: str) -> Isolation:
     """Ask the switches which ports can carry a network now: all of them at once, for as long as one may take.
 
     :raises exception.NotFound: there is no such network, or the caller's project may not use it
+    :raises exception.DeviceUnavailable: too many requests wait for devices
     """
     with call.reader() as session:
         network = visible_network(session, call, ident)
@@ -77,7 +78,8 @@ def isolation(call: Call, ident: str) -> Isolation:
         switches = models.Switch
         query = sa.select(switches.uuid, switches.name).where(switches.physical_network == network.physical_network)
         asked = {row.uuid: row.name for row in session.execute(query)}
-    silent = _ask(call, asked)
+    with call.waiting():
+        silent = _ask(call, asked)
     with call.reader() as session:
         carriers = _carriers(session, call, network, silent)
     return Isolation(network, carriers, silent, call.allows(nic_rules.GET_CABLING, network.project_id))

@@ -81,7 +81,7 @@ def power(call: Call, ident: str) -> Mapping[str, Any]:
     :raises exception.NotFound: there is no such node, or it is another project's
     :raises exception.NoObm: the node has no controller
     :raises exception.ObmDisabled: it is disabled
-    :raises exception.DeviceUnavailable: the controller did not answer in time
+    :raises exception.DeviceUnavailable: the controller did not answer in time, or too many requests wait for one
     """
     return _ask(call, ident, "power", rules.GET_POWER, None)
 
@@ -99,7 +99,8 @@ def _ask(call: Call, ident: str, question: str, rule: str, capability: str | Non
         node = visible_node(session, call, ident)
     call.check(rule, node.project_id)
     check_controller(call, node, capability)
-    return call.services.client.ask(node.uuid, question, call.services.conf.api.device_timeout)
+    with call.waiting():
+        return call.services.client.ask(node.uuid, question, call.services.conf.api.device_timeout)
 
 
 def check_controller(call: Call, node: Node, capability: str | None) -> None:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
 from mogan_hil.common import exception
 from mogan_hil.db import models
+from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.policies import operation as rules
-from mogan_hil.verbs.base import Call, of_project
+from mogan_hil.verbs.base import Call, of_project, visible_node
 from mogan_hil.verbs.listing import Page, paged
 
 SORT_KEYS = ("created_at",)
@@ -50,3 +51,13 @@ def get(call: Call, uuid: str) -> Operation:
     if not call.allows(rules.GET, found.project_id):
         raise exception.NotFound(kind="operation", name=uuid)
     return found
+
+
+def is_open(call: Call, node: str, key: Callable[[Node], str]) -> bool:
+    """Whether something that a node has is being worked on.
+
+    :param key: of the node, what an operation on that holds while it is open
+    :raises exception.NotFound: there is no such node, or it is another project's
+    """
+    with call.reader() as session:
+        return bool(Operation.open_keys(session, [key(visible_node(session, call, node))]))

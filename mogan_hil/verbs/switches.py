@@ -161,12 +161,13 @@ def drift(call: Call, ident: str) -> tuple[Switch, Sequence[models.Port]]:
     """The ports that are not as the database says, or could not be made so, as the switch has them now.
 
     :raises exception.NotFound: there is no such switch
-    :raises exception.DeviceUnavailable: the switch could not be asked
+    :raises exception.DeviceUnavailable: the switch could not be asked, or too many requests wait for one
     """
     call.check(rules.DRIFT)
     with call.reader() as session:
         switch = Switch.get(session, ident)
-    call.services.client.observe(switch.uuid, call.services.conf.api.device_timeout)
+    with call.waiting():
+        call.services.client.observe(switch.uuid, call.services.conf.api.device_timeout)
     ports = models.Port
     query = (
         sa.select(ports)

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from mogan_hil.api.hil_v0 import names
-from mogan_hil.api.hil_v0.errors import HilError
 from mogan_hil.api.hil_v0.expose import Caller, everything, hil
-from mogan_hil.common import exception, states
+from mogan_hil.api.hil_v0.waiting import finish
+from mogan_hil.common import exception
 from mogan_hil.objects.operation import Operation
-from mogan_hil.verbs import headnodes, hnics, operations, projects
+from mogan_hil.verbs import headnodes, hnics, projects
 from mogan_hil.verbs.base import Call
-
-#: Seconds between two looks at an operation that a caller waits for.
-LOOK = 0.05
 
 
 @hil("PUT", "/headnode/{headnode}", "POST /v1/headnodes", project=names.TEXT, base_img=names.TEXT)
@@ -117,18 +113,5 @@ def list_project_headnodes(caller: Caller, project: str) -> list[str]:
 
 
 def _finish(caller: Caller, begin: Callable[[Call], Operation]) -> None:
-    """Do something and wait for it, as HIL did; not longer than for a question to a device. What takes longer goes on.
-
-    :raises HilError: it failed
-    """
-    end = time.monotonic() + caller.first.services.conf.api.device_timeout
-
-    def act(call: Call) -> None:
-        operation = begin(call)
-        while operation.state in states.OPERATION_OPEN and time.monotonic() < end:
-            time.sleep(LOOK)
-            operation = operations.get(call, operation.uuid)
-        if operation.state == states.Operation.ERROR:
-            raise HilError("HeadnodeError", operation.error or "It failed.")
-
-    caller.do(act)
+    """Do something and wait for it. See :func:`.waiting.finish`."""
+    caller.do(lambda call: finish(call, lambda: begin(call), "HeadnodeError"))

@@ -5,24 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mogan_hil.api.hil_v0 import drivers, names
 from mogan_hil.api.hil_v0.errors import HilError
 from mogan_hil.api.hil_v0.expose import Anything, Caller, everything, hil
+from mogan_hil.api.hil_v0.waiting import finish
 from mogan_hil.api.types import Flag, Object
 from mogan_hil.common import exception, states
 from mogan_hil.drivers.obm.base import Power
+from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
 from mogan_hil.verbs import consoles, nics, nodes, obm, operations
 from mogan_hil.verbs.base import Call
 from mogan_hil.verbs.nics import NicView
 from mogan_hil.verbs.nodes import NodeView
-
-#: Seconds between two looks at an operation that a caller waits for.
-LOOK = 0.05
 
 
 @hil("GET", "/nodes/{which}", "GET /v1/nodes")
@@ -179,13 +177,13 @@ def node_set_bootdev(caller: Caller, node: str, bootdev: str) -> None:
 @hil("PUT", "/node/{node}/console", "PUT /v1/nodes/{node}/console")
 def start_console(caller: Caller, node: str) -> None:
     """Record what a node writes to its console."""
-    _finish(caller, node, lambda call: consoles.start(call, node))
+    _finish(caller, node, lambda call: consoles.start(call, node), lambda found: found.console_key)
 
 
 @hil("DELETE", "/node/{node}/console", "DELETE /v1/nodes/{node}/console")
 def stop_console(caller: Caller, node: str) -> None:
     """Record it no more."""
-    _finish(caller, node, lambda call: consoles.stop(call, node))
+    _finish(caller, node, lambda call: consoles.stop(call, node), lambda found: found.console_stop_key)
 
 
 @hil("GET", "/node/{node}/console", "GET /v1/nodes/{node}/console")
@@ -212,30 +210,20 @@ def _check_claimed(call: Call, node: str) -> None:
         call.check("admin")
 
 
-def _finish(caller: Caller, node: str, begin: Callable[[Call], Operation]) -> None:
-    """Do something and wait for it, as HIL did: scripts go on at once with the next step.
+def _obm_key(node: Node) -> str:
+    return node.obm_key
 
-    It waits for what is being done on the node, too, and not longer than for any other question to a device. What takes
-    longer goes on, and its end is in the journal.
 
-    :raises HilError: it failed
+def _finish(
+    caller: Caller, node: str, begin: Callable[[Call], Operation], key: Callable[[Node], str] = _obm_key
+) -> None:
+    """Do something and wait for it, and for the like that is being done on the node. See :func:`.waiting.finish`.
+
+    :param key: of the node, what it holds while it is done
     """
-    end = time.monotonic() + caller.first.services.conf.api.device_timeout
 
     def act(call: Call) -> None:
         _check_claimed(call, node)
-        while True:
-            try:
-                operation = begin(call)
-                break
-            except exception.Busy:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(LOOK)
-        while operation.state in states.OPERATION_OPEN and time.monotonic() < end:
-            time.sleep(LOOK)
-            operation = operations.get(call, operation.uuid)
-        if operation.state == states.Operation.ERROR:
-            raise HilError("OBMError", operation.error or "It failed.")
+        finish(call, lambda: begin(call), "OBMError", lambda: operations.is_open(call, node, key))
 
     caller.do(act)
