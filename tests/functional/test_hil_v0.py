@@ -330,6 +330,10 @@ class TestCalls(HilCase):
         self.no("BadArgumentError", "admin", "PUT", "/switch/s2", {**mock, "colour": "red"})
         self.ok("admin", "PUT", "/switch/s2", {"type": "fake", "delay": 0})
         self.ok("admin", "DELETE", "/switch/s2")
+        nexus = {"hostname": "192.0.2.7", "username": "root", "password": "x", "host_keys": ["SHA256:" + "a" * 43]}
+        self.ok("admin", "PUT", "/switch/s2", {"type": f"{SCHEMA}/switches/nexus", "dummy_vlan": "99", **nexus})
+        self.assertEqual([], self.ok("admin", "GET", "/switch/s2")["capabilities"])
+        self.ok("admin", "DELETE", "/switch/s2")
         self.no("BlockedError", "admin", "DELETE", "/switch/sw")
         self.no("NotFoundError", "admin", "DELETE", "/switch/s2")
         self.no("NotFoundError", "admin", "GET", "/switch/s2")

@@ -32,7 +32,7 @@ def show_switch(caller: Caller, switch: str) -> dict[str, Any]:
     call = caller.for_admin()
     found = switches.get(call, switch)
     views: list[PortView] = everything(call, lambda page: ports.list_(call, switch, page), lambda view: view.port.uuid)
-    tagged_only = TAGGED_ONLY in call.services.drivers.switch(found.driver).capabilities
+    tagged_only = TAGGED_ONLY in call.services.drivers.switch(found.driver).capabilities_of(found.options)
     return {
         "name": found.name,
         "ports": [{"label": view.port.name} for view in views],
