@@ -231,7 +231,7 @@ def update(call: Call, ident: str, changes: Mapping[str, Any]) -> NetworkView:
             call.check(rules.UPDATE_PUBLIC, network.project_id)
         access = access_of(session, [network.id])[network.id]
         if changes.get("public") is False and network.public:
-            _check_unused(session, network, lambda owner: owner.not_in([*access, network.owner]))
+            _check_closable(session, network, access)
         if changes:
             network.update(session, **changes)
         return NetworkView(network, access)
@@ -254,12 +254,14 @@ def delete(call: Call, ident: str) -> None:
 
 
 @writes
-def grant(call: Call, ident: str, project: str) -> bool:
+def grant(call: Call, ident: str, project: str, *, closes: bool = False) -> bool:
     """Let a project use a network.
 
+    :param closes: a public network is public no more, but only for its owner and those who have access
     :returns: whether it is new
     :raises exception.NotFound: there is no such network or project
-    :raises exception.Forbidden: it is not the caller's network
+    :raises exception.Forbidden: it is not the caller's network, or not the caller's to close
+    :raises exception.InUse: projects that would lose access have nodes on it
     """
     with call.writer() as session:
         network = visible_network(session, call, ident, lock="update")
@@ -268,9 +270,14 @@ def grant(call: Call, ident: str, project: str) -> bool:
         known = Access.find(
             session, models.NetworkAccess.network_id == network.id, models.NetworkAccess.project_id == owner
         )
-        if known or owner == network.project_id:
-            return False
-        Access.create(session, network_id=network.id, project_id=owner)
+        new = not known and owner != network.project_id
+        if new:
+            Access.create(session, network_id=network.id, project_id=owner)
+        if not (closes and network.public):
+            return new
+        call.check(rules.UPDATE_PUBLIC, network.project_id)
+        _check_closable(session, network, access_of(session, [network.id])[network.id])
+        network.update(session, public=False)
         return True
 
 
@@ -332,6 +339,11 @@ def _members(network_id: int) -> Any:
         .join(models.Attachment, models.Attachment.nic_id == models.Nic.id)
         .where(models.Attachment.network_id == network_id)
     )
+
+
+def _check_closable(session: orm.Session, network: Network, access: Sequence[str]) -> None:
+    """Refuse to make a network private that projects without access use."""
+    _check_unused(session, network, lambda owner: owner.not_in([*access, network.owner]))
 
 
 def _check_unused(session: orm.Session, network: Network, loses: Callable[[Any], sa.ColumnElement[bool]]) -> None:

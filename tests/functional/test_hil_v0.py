@@ -57,7 +57,7 @@ ERRORS: dict[str, set[str]] = {
     "network_create": {"AuthorizationError", "DuplicateError", "BadArgumentError", "BlockedError", "AllocationError"},
     "network_delete": {"AuthorizationError", "NotFoundError", "BlockedError"},
     "show_network": {"NotFoundError"},
-    "network_grant_project_access": {"AuthorizationError", "NotFoundError", "DuplicateError"},
+    "network_grant_project_access": {"AuthorizationError", "NotFoundError", "DuplicateError", "BlockedError"},
     "network_revoke_project_access": {"NotFoundError", "BlockedError"},
     "headnode_create": {"AuthorizationError", "NotFoundError", "DuplicateError", "BadArgumentError", "AllocationError"},
     "headnode_delete": {"NotFoundError", "HeadnodeError"},
@@ -475,6 +475,7 @@ class TestCalls(HilCase):
         self.no("AuthorizationError", "alice", "PUT", "/network/prov/access/green")
         self.ok("alice", "PUT", access)
         self.no("DuplicateError", "alice", "PUT", access)
+        self.no("DuplicateError", "alice", "PUT", "/network/red-net/access/red")
         self.ok("bob", "DELETE", access)  # it may drop its own
         self.no("NotFoundError", "alice", "DELETE", access)
         self.ok("admin", "PUT", "/project/blue")
@@ -488,6 +489,17 @@ class TestCalls(HilCase):
         self.no("NotFoundError", "bob", "GET", "/network/prov")
         self.no("NotFoundError", "alice", "GET", "/network/prov")
         self.assertEqual([], self.ok("admin", "GET", "/networks")["prov"]["projects"])
+        # Access to a public network makes it theirs alone who have access, as in HIL.
+        self.ok("admin", "PUT", "/network/lent", {"owner": "admin", "access": "", "net_id": "2001"})
+        self.assertIsNone(self.ok("bob", "GET", "/network/lent")["access"])
+        self.no("AuthorizationError", "alice", "PUT", "/network/lent/access/red")
+        self.no("NotFoundError", "admin", "PUT", "/network/lent/access/nowhere")
+        self.ok("admin", "PUT", "/network/lent/access/red")
+        self.no("DuplicateError", "admin", "PUT", "/network/lent/access/red")
+        self.no("NotFoundError", "bob", "GET", "/network/lent")
+        self.assertEqual(["red"], self.ok("alice", "GET", "/network/lent")["access"])
+        self.assertEqual(["public"], list(self.ok("bob", "GET", "/networks")))
+        self.ok("admin", "DELETE", "/network/lent")
         self.no("AuthorizationError", "alice", "DELETE", "/network/public")
         self.no("NotFoundError", "bob", "DELETE", "/network/red-net")
         self.ok("bob", "DELETE", "/network/g2")
@@ -539,6 +551,11 @@ class TestCalls(HilCase):
         gone = self.done("bob", self.ok("bob", "POST", "/node/n2/nic/eth0/detach_network", net, 202))
         self.assertEqual((None, "modify_port"), (gone["new_network"], gone["type"]))
         self.no("NotFoundError", "alice", "POST", f"{nic}/detach_network", {"network": "nothing"})
+        wanted = {"network": "public", "channel": "vlan/2000"}
+        self.done("bob", self.ok("bob", "POST", "/node/n2/nic/eth0/connect_network", wanted, 202))
+        self.no("BlockedError", "admin", "PUT", "/network/public/access/red")
+        self.assertIsNone(self.ok("alice", "GET", "/network/public")["access"])
+        self.done("bob", self.ok("bob", "POST", "/node/n2/nic/eth0/detach_network", {"network": "public"}, 202))
         reverted = self.done("admin", self.ok("admin", "POST", "/switch/sw/port/gi1/0/1/revert"))
         self.assertEqual(("n1", "eth0", "revert_port"), (reverted["node"], reverted["nic"], reverted["type"]))
         self.assertEqual({}, self.ok("alice", "GET", attached))

@@ -174,9 +174,9 @@ def network_delete(caller: Caller, network: str) -> None:
 
 @hil("PUT", "/network/{network}/access/{project}", "PUT /v1/networks/{network}/access/{project}")
 def network_grant_project_access(caller: Caller, network: str, project: str) -> None:
-    """Let a project use a network."""
+    """Let a project use a network. A public one is then private: to HIL it was public as nobody had access."""
     meant = _meant(caller, network)
-    if not caller.do(lambda call: networks.grant(call, meant, project)):
+    if not caller.do(lambda call: networks.grant(call, meant, project, closes=True)):
         raise HilError("DuplicateError", f"Project {project!r} has access to network {network!r} already.")
 
 
