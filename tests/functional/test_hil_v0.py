@@ -395,7 +395,9 @@ class TestCalls(HilCase):
         self.no("NotFoundError", "bob", "GET", "/node/n1")
         self.no("NotFoundError", "bob", "GET", "/node/nothing")
         obmd = {"uri": "http://obmd/node/1", "admin_token": "0" * 32}
-        self.no("DuplicateError", "admin", "PUT", "/node/n1", {})
+        self.no("DuplicateError", "admin", "PUT", "/node/n1", {"obmd": obmd})
+        for body in (None, {}, {"metadata": {"rack": 1}}):
+            self.no("ValidationError", "admin", "PUT", "/node/n9", body)
         self.no("BadArgumentError", "admin", "PUT", "/node/n9", {"obm": {"type": f"{SCHEMA}/obm/abacus"}})
         self.no("BadArgumentError", "admin", "PUT", "/node/n9", {"obm": {"type": f"{SCHEMA}/obm/mock", "x": 1}})
         self.no("ValidationError", "admin", "PUT", "/node/n9", {"obmd": {"uri": "x"}})

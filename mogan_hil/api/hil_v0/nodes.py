@@ -57,11 +57,14 @@ def node_register(
     obmd: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Register a node."""
+    """Register a node. The first HIL had it with `obm`, the last one with `obmd`; one was always needed."""
     call = caller.for_admin()
-    if obm is not None and obmd is not None:
+    if obm is not None and obmd is None:
+        wanted = drivers.obm(call, obm)
+    elif obmd is not None and obm is None:
+        wanted = drivers.obmd(call, obmd)
+    else:
         raise HilError("ValidationError", "Give either obm or obmd.")
-    wanted = drivers.obm(call, obm) if obm is not None else drivers.obmd(call, obmd) if obmd is not None else None
     labels = {names.new(label): value for label, value in (metadata or {}).items()}
     nodes.create(call, names.new(node), wanted, labels)
 
