@@ -12,7 +12,10 @@ from sqlalchemy import orm
 from mogan_hil.common import exception
 from mogan_hil.db import models
 from mogan_hil.objects.node import Nic
+from mogan_hil.objects.operation import Operation
+from mogan_hil.objects.port import Port
 from mogan_hil.policies import nic as rules
+from mogan_hil.policies import port as port_rules
 from mogan_hil.verbs import locks
 from mogan_hil.verbs.base import Call, visible_node, writes
 
@@ -141,3 +144,26 @@ def delete(call: Call, node: str, nic: str) -> None:
         locks.check_node(session, call, owner, settled=False)
         found = Nic.get(session, nic, models.Nic.node_id == owner.id, lock="update")
         found.delete(session, exception.InUse(kind="NIC", name=found.name, what="a cable or networks"))
+
+
+@writes
+def remove(call: Call, node: str, nic: str) -> None:
+    """Remove a NIC of a free node with its cable. The port stays registered, and parked.
+
+    :raises exception.NotFound: there is no such node or NIC
+    :raises exception.NodeClaimed: the node belongs to a project
+    :raises exception.InUse: networks are attached
+    :raises exception.Busy: an operation on it is not finished
+    """
+    call.check(rules.DELETE)
+    with call.writer() as session:
+        owner = visible_node(session, call, node, lock="update")
+        found = Nic.get(session, nic, models.Nic.node_id == owner.id, lock="update")
+        if owner.project_id is not None:
+            raise exception.NodeClaimed(name=owner.name)
+        for port in Port.find(session, models.Port.nic_id == found.id, lock="update"):
+            call.check(port_rules.UNCABLE)
+            if Operation.open_keys(session, [port.pending_key]):
+                raise exception.Busy(kind="NIC", name=found.name)
+            port.update(session, nic_id=None)
+        found.delete(session, exception.InUse(kind="NIC", name=found.name, what="networks"))

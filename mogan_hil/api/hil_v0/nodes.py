@@ -112,10 +112,15 @@ def node_register_nic(caller: Caller, node: str, nic: str, macaddr: str) -> None
     nics.create(caller.for_admin(), node, names.new(nic), names.mac(macaddr))
 
 
-@hil("DELETE", "/node/{node}/nic/{nic}", "DELETE /v1/nodes/{node}/nics/{nic}")
+@hil(
+    "DELETE",
+    "/node/{node}/nic/{nic}",
+    "DELETE /v1/switches/{switch}/ports/{port:path}/nic",
+    "DELETE /v1/nodes/{node}/nics/{nic}",
+)
 def node_delete_nic(caller: Caller, node: str, nic: str) -> None:
-    """Remove a NIC."""
-    nics.delete(caller.for_admin(), node, nic)
+    """Remove a NIC of a free node, with its cable."""
+    nics.remove(caller.for_admin(), node, nic)
 
 
 @hil("PUT", "/node/{node}/metadata/{label}", "PUT /v1/nodes/{node}/metadata/{label}", value=Anything())
