@@ -40,18 +40,26 @@ def _view(session: orm.Session, users: Sequence[models.User | User]) -> list[Use
 
 
 @writes
-def create(call: Call, name: str, password: str) -> UserView:
+def create(call: Call, name: str, password: str, admin_of: str | None = None) -> UserView:
     """Create a user, who belongs to no project yet.
 
     :param password: 1 to 72 bytes
+    :param admin_of: a project that it is an administrator of, by id or name, after all
+    :raises exception.NotFound: there is no such project
     :raises exception.Duplicate: the name is taken
     :raises exception.Conflict: users are Keystone's
     """
     call.check(rules.CREATE)
+    if admin_of is not None:
+        call.check(rules.ASSIGN)
     _check_local(call)
     password_hash = passwords.hashed(password, call.services.conf.auth.hash_cost)
     with call.writer() as session:
-        return UserView(User.create(session, name=name, password_hash=password_hash), [])
+        user = User.create(session, name=name, password_hash=password_hash)
+        if admin_of is None:
+            return UserView(user, [])
+        _give(session, user, admin_of, "admin")
+        return _view(session, [user])[0]
 
 
 def list_(call: Call, page: Page) -> Sequence[UserView]:
@@ -113,15 +121,37 @@ def assign(call: Call, ident: str, project: str, role: str) -> UserView:
     if role not in ROLES:
         raise exception.BadField(field="role", reason=f"it is one of {', '.join(ROLES)}")
     with call.writer() as session:
-        user, found = _assignment(session, ident, project)
-        if found is None:
-            RoleAssignment.create(
-                session, user_id=user.id, project_id=Project.get(session, project, lock="share").uuid, role=role
-            )
-        elif found.role != role:
-            _check_not_last_admin(session, user, found)
-            found.update(session, role=role)
+        user = User.get(session, ident, lock="update")
+        _give(session, user, project, role)
         return _view(session, [user])[0]
+
+
+@writes
+def set_admin(call: Call, ident: str, project: str, wanted: bool) -> None:
+    """Make a user an administrator, or take that role from it wherever it has it. The same again changes nothing.
+
+    :param project: where administrators are it, by name; elsewhere they become members
+    :raises exception.NotFound: there is no such user, or no such project to make it an administrator of
+    :raises exception.Conflict: it is the last administrator
+    """
+    call.check(rules.ASSIGN)
+    if not wanted:
+        call.check(rules.UNASSIGN)
+    with call.writer() as session:
+        user = User.get(session, ident, lock="update")
+        if wanted:
+            _give(session, user, project, "admin")
+            return
+        admins = RoleAssignment.admins(session)
+        roles = [role for role in admins if role.user_id == user.id]
+        if roles and len(roles) == len(admins):
+            raise _last_admin(user)
+        there = {found.uuid for found in Project.find(session, Project.identified(project))}
+        for role in roles:
+            if role.project_id in there:
+                role.delete(session)
+            else:
+                role.update(session, role="member")
 
 
 @writes
@@ -133,19 +163,29 @@ def unassign(call: Call, ident: str, project: str) -> None:
     """
     call.check(rules.UNASSIGN)
     with call.writer() as session:
-        user, found = _assignment(session, ident, project)
+        user = User.get(session, ident, lock="update")
+        found = _assignment(session, user, project)
         if found is None:
             raise exception.NotFound(kind="role in project", name=project)
         _check_not_last_admin(session, user, found)
         found.delete(session)
 
 
-def _assignment(session: orm.Session, ident: str, project: str) -> tuple[User, RoleAssignment | None]:
-    user = User.get(session, ident, lock="update")
+def _give(session: orm.Session, user: User, project: str, role: str) -> None:
+    found = _assignment(session, user, project)
+    if found is None:
+        uuid = Project.get(session, project, lock="share").uuid
+        RoleAssignment.create(session, user_id=user.id, project_id=uuid, role=role)
+    elif found.role != role:
+        _check_not_last_admin(session, user, found)
+        found.update(session, role=role)
+
+
+def _assignment(session: orm.Session, user: User, project: str) -> RoleAssignment | None:
     roles = models.RoleAssignment
     uuid = Project.get(session, project).uuid
     found = RoleAssignment.find(session, roles.user_id == user.id, roles.project_id == uuid)
-    return user, found[0] if found else None
+    return found[0] if found else None
 
 
 def _check_not_last_admin(session: orm.Session, user: User, leaving: RoleAssignment) -> None:

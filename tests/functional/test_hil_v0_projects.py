@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+
+import sqlalchemy as sa
 
 from tests.functional.test_hil_v0 import PASSWORD, SCHEMA, HilCase
 
@@ -95,3 +99,44 @@ class TestArguments(HilCase):
         self.ok("dave", "DELETE", "/project/admin")
         self.no("NotFoundError", "dave", "PUT", "/auth/basic/user/eve", {"password": PASSWORD, "is_admin": True})
         self.assertEqual(["dave"], sorted(self.ok("dave", "GET", "/auth/basic/users")))
+
+
+class TestAdministrators(HilCase):
+    """Who is one becomes so, or ceases to be, all at once: what fails midway leaves nothing behind."""
+
+    @contextlib.contextmanager
+    def broken(self, what: str) -> Iterator[None]:
+        """The database does not write roles."""
+        with self.service.database.engine.begin() as connection:
+            begin = f"CREATE TRIGGER broken BEFORE {what} ON role_assignments"
+            connection.execute(sa.text(f"{begin} BEGIN SELECT RAISE(ABORT, 'broken'); END"))
+        yield
+        with self.service.database.engine.begin() as connection:
+            connection.execute(sa.text("DROP TRIGGER broken"))
+
+    def roles(self) -> dict[str, str]:
+        return {item["name"]: item["role"] for item in self.service.admin.get("users/eve")["projects"]}
+
+    def test_new_one(self) -> None:
+        wanted = {"password": PASSWORD, "is_admin": True}
+        with self.broken("INSERT"):
+            self.assertLessEqual(500, self.send("admin", "PUT", "/auth/basic/user/eve", wanted).status)
+            self.assertEqual(["admin"], sorted(self.ok("admin", "GET", "/auth/basic/users")))
+        self.ok("admin", "PUT", "/auth/basic/user/eve", wanted)
+        self.assertEqual({"admin": "admin"}, self.roles())
+
+    def test_no_more(self) -> None:
+        self.ok("admin", "PUT", "/auth/basic/user/eve", {"password": PASSWORD, "is_admin": True})
+        self.ok("admin", "PUT", "/project/ops")
+        self.service.admin.put("users/eve/projects/ops", {"role": "admin"})
+        both = {"admin": "admin", "ops": "admin"}
+        for what in ("UPDATE", "DELETE"):
+            with self.broken(what):
+                self.assertLessEqual(
+                    500, self.send("admin", "PATCH", "/auth/basic/user/eve", {"is_admin": False}).status
+                )
+                self.assertEqual(both, self.roles(), what)
+        self.ok("admin", "PATCH", "/auth/basic/user/eve", {"is_admin": False})
+        self.ok("admin", "PATCH", "/auth/basic/user/eve", {"is_admin": False})
+        self.assertEqual({"ops": "member"}, self.roles())
+        self.no("AuthorizationError", "eve", "GET", "/projects")

@@ -117,12 +117,7 @@ def list_users(caller: Caller) -> dict[str, Any]:
 )
 def user_create(caller: Caller, user: str, password: str, is_admin: bool = False) -> None:
     """Create a user."""
-    call = caller.for_admin()
-    if is_admin:
-        names.project_id(call, names.ADMIN)  # before anybody is made: without it nobody is an administrator
-    users.create(call, names.new(user), password)
-    if is_admin:
-        users.assign(call, user, names.ADMIN, "admin")
+    users.create(caller.for_admin(), names.new(user), password, names.ADMIN if is_admin else None)
 
 
 @hil("DELETE", "/auth/basic/user/{user}", "DELETE /v1/users/{user}")
@@ -135,17 +130,9 @@ def user_delete(caller: Caller, user: str) -> None:
 def user_set_admin(caller: Caller, user: str, is_admin: bool) -> None:
     """Make a user an administrator, or no administrator any more."""
     call = caller.for_admin()
-    found = users.get(call, user)
-    if found.user.uuid == call.context.user_id:
+    if users.get(call, user).user.uuid == call.context.user_id:
         raise HilError("IllegalStateError", "Nobody changes what they are themselves.")
-    if is_admin:
-        users.assign(call, user, names.ADMIN, "admin")
-        return
-    for grant in found.projects:
-        if grant.role == "admin" and grant.project_name == names.ADMIN:
-            users.unassign(call, user, grant.project_id)
-        elif grant.role == "admin":
-            users.assign(call, user, grant.project_id, "member")
+    users.set_admin(call, user, names.ADMIN, is_admin)
 
 
 @hil("POST", "/auth/basic/user/{user}/add_project", "PUT /v1/users/{user}/projects/{project}", project=names.TEXT)
