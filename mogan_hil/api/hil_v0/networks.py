@@ -211,10 +211,19 @@ def node_connect_network(
     def act(call: Call) -> Operation:
         try:
             return attachments.create(call, node, nic, network, channel or None)
+        except exception.Forbidden:
+            _check_claimed(call, node)
+            raise
         except exception.ChannelTaken as error:
             raise _taken(call, node, nic, network) or error from None
 
     return _begun(caller.do(act))
+
+
+def _check_claimed(call: Call, node: str) -> None:
+    """Networks are for nodes of projects. HIL said so to everybody, before it asked who may."""
+    if names.node_project(call, node) is None:
+        raise exception.NodeFree(name=node)
 
 
 def _taken(call: Call, node: str, nic: str, network: str) -> exception.Conflict | None:
@@ -241,6 +250,7 @@ def node_detach_network(caller: Caller, node: str, nic: str, network: str) -> di
 
     def act(call: Call) -> Operation:
         networks.get(call, network)
+        _check_claimed(call, node)
         uuid = _on_nic(call, node, nic, network)
         try:
             return attachments.delete(call, node, nic, uuid)
