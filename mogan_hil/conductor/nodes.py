@@ -116,9 +116,12 @@ class NodeLane:
 
     def _boot_device(self, driver: ObmDriver, guard: Guard, operation: Operation) -> None:
         wanted = (operation.payload["device"], operation.payload["persistent"])
-        if wanted[0] not in (supported := guard.call(driver.boot_devices)):
+        if wanted[0] is None:
+            guard.call(driver.clear_boot_device)
+        elif wanted[0] not in (supported := guard.call(driver.boot_devices)):
             raise DriverError(f"The node cannot boot from {wanted[0]}; it can from {', '.join(sorted(supported))}.")
-        guard.call(driver.set_boot_device, *wanted)
+        else:
+            guard.call(driver.set_boot_device, *wanted)
         seen = guard.call(driver.boot_device)
         if seen != wanted:
             raise DriverError("The controller accepted the boot device and does not have it.", f"{wanted} is {seen}")

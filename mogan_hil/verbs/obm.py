@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import orm
 
 from mogan_hil.common import exception
-from mogan_hil.drivers.obm.base import BOOT_DEVICE, SOFT_OFF, Power
+from mogan_hil.drivers.obm.base import BOOT_DEVICE, CLEAR_BOOT_DEVICE, SOFT_OFF, Power
 from mogan_hil.objects.console import Console
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
@@ -38,17 +38,19 @@ def set_power(call: Call, ident: str, target: Power) -> Operation:
 
 
 @writes
-def set_boot_device(call: Call, ident: str, device: str, persistent: bool) -> Operation:
+def set_boot_device(call: Call, ident: str, device: str | None, persistent: bool) -> Operation:
     """Set what a node boots from, next time or every time.
 
+    :param device: None to force none
     :raises: see :func:`set_power`. Whether the node knows the device, its controller says: the operation ends in error.
     """
     with call.writer() as session:
         node = visible_node(session, call, ident, lock="update")
         call.check(rules.SET_BOOT_DEVICE, node.project_id)
         locks.check_node(session, call, node)
-        check_controller(call, node, BOOT_DEVICE)
-        operation = _journal(session, call, "boot_device", node, {"device": device, "persistent": persistent})
+        check_controller(call, node, CLEAR_BOOT_DEVICE if device is None else BOOT_DEVICE)
+        wanted = {"device": device, "persistent": persistent and device is not None}
+        operation = _journal(session, call, "boot_device", node, wanted)
     call.services.client.wake(operation.lane)
     return operation
 

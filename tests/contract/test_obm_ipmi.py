@@ -63,6 +63,12 @@ class TestIpmiSim(contract.ObmContract, unittest.TestCase):
             self.assertEqual(f"boot {seen}", self.bmc.orders[-1])
         self.assertEqual((None, False), self.driver.boot_device())
 
+    def test_clear_boot_device(self):
+        """As above."""
+        self.driver.set_boot_device("pxe", True)
+        self.driver.clear_boot_device()
+        self.assertEqual("boot none", self.bmc.orders[-1])
+
     def test_orders(self):
         self.driver.set_power(Power.OFF)
         self.driver.set_power(Power.ON)

@@ -50,6 +50,13 @@ class TestVirtualBmc(contract.ObmContract, unittest.TestCase):
 
         self.driver.set_boot_device("disk", True)
 
+    def test_clear_boot_device(self):
+        """It always has a device: it takes that, and keeps the one that it has, which the service then sees."""
+        self.driver.set_boot_device("pxe", True)
+        self.driver.clear_boot_device()
+        self.assertEqual("pxe", self.driver.boot_device()[0])
+        self.driver.set_boot_device("disk", True)
+
     def test_cycle_and_reset_leave_it_on(self):
         """It knows no power cycle, and says so."""
         self.driver.set_power(Power.ON)

@@ -631,6 +631,9 @@ class TestCalls(HilCase):
         self.ok("alice", "PUT", "/node/n1/boot_device", {"bootdev": "pxe"})
         self.ok("alice", "POST", "/node/n1/power_cycle", {"force": True})
         self.assertEqual("pxe", self.service.admin.get("nodes/n1/boot_device")["device"])
+        for _ in range(2):
+            self.ok("alice", "PUT", "/node/n1/boot_device", {"bootdev": "none"})
+            self.assertIsNone(self.service.admin.get("nodes/n1/boot_device")["device"])
         console = "/node/n1/console"
         self.no("NotFoundError", "alice", "GET", console)
         self.ok("alice", "PUT", console)
@@ -660,7 +663,8 @@ class TestCalls(HilCase):
         self.ok("alice", "PUT", "/node/n1/obm", {"enabled": True})
         fake_obm.set_faults(self.service.state_dir, uuid, fail=True)
         self.no("OBMError", "alice", "POST", "/node/n1/power_cycle")
-        self.no("OBMError", "alice", "PUT", "/node/n1/boot_device", {"bootdev": "disk"})
+        for device in ("disk", "none"):
+            self.no("OBMError", "alice", "PUT", "/node/n1/boot_device", {"bootdev": device})
 
     def headnodes(self) -> None:
         self.assertEqual(["base", "large"], self.ok("alice", "GET", "/headnode_images/"))

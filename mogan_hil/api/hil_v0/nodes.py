@@ -172,12 +172,13 @@ def node_power_status(caller: Caller, node: str) -> dict[str, Any]:
 
 @hil("PUT", "/node/{node}/boot_device", "PUT /v1/nodes/{node}/boot_device", bootdev=names.TEXT)
 def node_set_bootdev(caller: Caller, node: str, bootdev: str) -> None:
-    """Set what a node boots from."""
+    """Set what a node boots from; `none` is what its own setup says."""
+    device = None if bootdev == "none" else names.new(bootdev)
     try:
-        _finish(caller, node, lambda call: obm.set_boot_device(call, node, names.new(bootdev), True))
+        _finish(caller, node, lambda call: obm.set_boot_device(call, node, device, True))
     except HilError as error:
         with contextlib.suppress(exception.DeviceUnavailable):
-            if bootdev not in caller.do(lambda call: obm.boot_device(call, node))["supported"]:
+            if device and device not in caller.do(lambda call: obm.boot_device(call, node))["supported"]:
                 raise HilError("BadArgumentError", error.detail) from None
         raise
 

@@ -11,6 +11,7 @@ from mogan_hil.drivers.base import Driver, Environment, Options, Unsupported
 
 #: Capabilities of an OBM driver.
 BOOT_DEVICE = "boot_device"
+CLEAR_BOOT_DEVICE = "clear_boot_device"  #: besides BOOT_DEVICE
 CONSOLE = "console"
 SOFT_OFF = "soft_off"
 
@@ -80,6 +81,13 @@ class ObmDriver(Driver, abc.ABC):
         :raises DriverError: not one of them, or the controller refused
         """
         raise Unsupported("The boot device of this node cannot be set.")
+
+    def clear_boot_device(self) -> None:
+        """Force no boot device: boot from now on as the node's own setup says. The same again changes nothing.
+
+        :raises DriverError: the controller refused
+        """
+        raise Unsupported("The boot device of this node cannot be cleared.")
 
     def console(self) -> Console:
         """The node's serial console, from now on.

@@ -118,7 +118,7 @@ class FakeObm(base.ObmDriver):
     * `console_lost`: open consoles are lost, and none can be opened
     """
 
-    capabilities = frozenset({base.BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
+    capabilities = frozenset({base.BOOT_DEVICE, base.CLEAR_BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {
@@ -180,6 +180,11 @@ class FakeObm(base.ObmDriver):
         if self._change("boot_device"):
             with self._device.file.change() as content:
                 content["boot"] = [device, persistent]
+
+    def clear_boot_device(self) -> None:
+        if self._change("boot_device"):
+            with self._device.file.change() as content:
+                content["boot"] = [None, False]
 
     def console(self) -> base.Console:
         """See the base class. A line a power change, those of :func:`write_console`, and what is typed."""

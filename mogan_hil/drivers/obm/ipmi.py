@@ -184,7 +184,7 @@ class Ipmi(base.ObmDriver):
     some seconds after a call. The console is read only, and asks for the highest level that the user has.
     """
 
-    capabilities = frozenset({base.BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
+    capabilities = frozenset({base.BOOT_DEVICE, base.CLEAR_BOOT_DEVICE, base.CONSOLE, base.SOFT_OFF})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {
@@ -311,6 +311,10 @@ class Ipmi(base.ObmDriver):
                 raise  # a controller that does not know this parameter still knows the flags
         flags = _VALID | (_PERSISTENT if persistent else 0) | (_EFI if self.options.get("efi") else 0)
         self._request(_SET_BOOT, (_FLAGS, flags, _DEVICES[device] << 2, 0, 0, 0), deadline)
+
+    def clear_boot_device(self) -> None:
+        """See the base class. The flags are valid no more (28.13)."""
+        self._request(_SET_BOOT, (_FLAGS, 0, 0, 0, 0, 0), self._deadline())
 
     def console(self) -> base.Console:
         """See the base class. It is a session of its own, and a controller has one console to give."""

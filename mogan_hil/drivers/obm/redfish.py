@@ -85,7 +85,7 @@ class Redfish(base.ObmDriver):
     it is checked against; `auth_type`, `session`, `basic`, or `auto`, a session where that works.
     """
 
-    capabilities = frozenset({base.BOOT_DEVICE, base.SOFT_OFF})
+    capabilities = frozenset({base.BOOT_DEVICE, base.CLEAR_BOOT_DEVICE, base.SOFT_OFF})
     options_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {
@@ -218,6 +218,10 @@ class Redfish(base.ObmDriver):
             system.set_system_boot_options(
                 target=_SOURCES[device], enabled=enabled.CONTINUOUS if persistent else enabled.ONCE
             )
+
+    def clear_boot_device(self) -> None:
+        with self._system() as (system, _):
+            system.set_system_boot_options(enabled=sushy.BootSourceOverrideEnabled.DISABLED)
 
     def close(self) -> None:
         """See the base class. Ends the controller's session, if there is one."""

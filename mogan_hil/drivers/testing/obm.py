@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mogan_hil.drivers.base import DriverError, Environment, Unsupported
-from mogan_hil.drivers.obm.base import BOOT_DEVICE, CONSOLE, SOFT_OFF, Console, ObmDriver, Power
+from mogan_hil.drivers.obm.base import BOOT_DEVICE, CLEAR_BOOT_DEVICE, CONSOLE, SOFT_OFF, Console, ObmDriver, Power
 from mogan_hil.drivers.testing import base
 
 
@@ -100,6 +100,17 @@ class ObmContract(base.DriverContract):
                 self.driver.set_boot_device(device, persistent)
                 self.driver.set_boot_device(device, persistent)
                 self.assertEqual((device, persistent), self.make_driver().boot_device())
+
+    def test_clear_boot_device(self) -> None:
+        self.can(BOOT_DEVICE, CLEAR_BOOT_DEVICE)
+        device = min(self.driver.boot_devices())
+        for persistent in (True, False):
+            self.driver.set_boot_device(device, persistent)
+            for _ in range(2):
+                self.driver.clear_boot_device()
+                self.assertEqual((None, False), self.make_driver().boot_device())
+        self.driver.set_boot_device(device, True)
+        self.assertEqual((device, True), self.make_driver().boot_device())
 
     def test_unknown_boot_device_is_an_error(self) -> None:
         self.can(BOOT_DEVICE)
