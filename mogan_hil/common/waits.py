@@ -7,9 +7,13 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+#: Seconds for which somebody waits for a place: a controller that is well has answered by then, and whoever has many
+#: slow ones cannot hold up the others for longer.
+BRIEF = 0.5
+
 
 class Waits:
-    """The places of those who wait. Nobody waits for a place.
+    """The places of those who wait. Nobody waits long for a place.
 
     :param places: how many there are, at least one
     """
@@ -19,8 +23,8 @@ class Waits:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
-        """A place for as long as the block lasts; False if all are taken."""
-        got = self._free.acquire(blocking=False)
+        """A place for as long as the block lasts; False if all are taken, and stay so."""
+        got = self._free.acquire(timeout=BRIEF)
         try:
             yield got
         finally:

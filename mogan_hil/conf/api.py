@@ -45,7 +45,7 @@ OPTS = [
         max=60,
         default=5.0,
         help="Seconds that an answer may wait for the live state of a device. Half as many requests as [api] threads, "
-        "at least one, may wait so at a time; others are told at once to try again.",
+        "at least one, may wait so at a time; others are told after half a second to try again.",
     ),
 ]
 

@@ -38,7 +38,7 @@ class _Patience:
 def finish(call: Call, begin: Callable[[], Operation], error: str, busy: Callable[[], bool] | None = None) -> None:
     """Begin something and wait for it, not longer than for a question to a device. What takes longer goes on.
 
-    Who finds as many waiting as may wait at a time is answered as after that time: at once.
+    Who finds as many waiting as may wait at a time is answered as after that time, and soon.
 
     :param error: HIL's class for an operation that failed
     :param busy: looks whether what hinders `begin` is still there, to wait for that, too; None not to wait for it
