@@ -29,8 +29,10 @@ def fingerprint(key: paramiko.PKey = HOST_KEY) -> str:
 class Login(paramiko.ServerInterface):
     """One connection: the user's password lets in, and any channel may be opened."""
 
+    user = USER
+
     def check_auth_password(self, username: str, password: str) -> int:
-        right = (username, password) == (USER, PASSWORD)
+        right = (username, password) == (self.user, PASSWORD)
         return paramiko.AUTH_SUCCESSFUL if right else paramiko.AUTH_FAILED
 
     def get_allowed_auths(self, username: str) -> str:

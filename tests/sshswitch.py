@@ -236,6 +236,7 @@ class Os10(Ios):
 class _Login(sshserver.Login):
     def __init__(self, switch: SshSwitch) -> None:
         self._switch = switch
+        self.user = switch.user
 
     def check_channel_pty_request(self, *_: object) -> bool:
         return True
@@ -252,8 +253,10 @@ class SshSwitch(sshserver.SshServer):
     :param ovs: the Open vSwitch that it is, if any
     :ivar received: every line that it was sent, of all sessions
     :ivar logins: how many sessions there were
-    :ivar limits_host: the name in the prompt
+    :ivar host: the name in the prompt
     """
+
+    user = sshserver.USER
 
     def __init__(self, dialect: Ios, ovs: openvswitch.OpenVSwitch | None = None) -> None:
         super().__init__()
@@ -328,15 +331,23 @@ class SshSwitch(sshserver.SshServer):
 
     # -- the command line
 
+    def make_shell(self, channel: paramiko.Channel) -> Shell:
+        """What answers a new session."""
+        return Shell(self, channel)
+
     def shell(self, channel: paramiko.Channel) -> None:
         """One session."""
         self.logins += 1
         with contextlib.suppress(OSError, EOFError):
-            _Shell(self, channel).run()
-            channel.close()
+            try:
+                self.make_shell(channel).run()
+            finally:
+                channel.close()
 
 
-class _Shell:
+class Shell:
+    """One session of it."""
+
     def __init__(self, switch: SshSwitch, channel: paramiko.Channel) -> None:
         self._switch = switch
         self._dialect = switch.dialect

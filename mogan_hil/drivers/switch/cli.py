@@ -79,11 +79,17 @@ class Session:
         self.allow(seconds)
         with self._explained(policy):
             self._netmiko._open()
+            # Here the configuration mode is a shell of root, and to leave that of the login would end the session.
+            self._always_configures = platform == "linux" and self._netmiko.check_config_mode()
             if options.get("enable_password") is not None and not self._netmiko.check_enable_mode():
                 self._netmiko.enable()
         self._channel = cast("paramiko.Channel", self._netmiko.remote_conn)
         # Lines are short and wait for answers: the kernel is not to wait for more of them.
         self._channel.get_transport().sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._learn_prompt()
+
+    def _learn_prompt(self) -> None:
+        """Take over the prompt that netmiko found: on Linux it has the user's name, which may be another's now."""
         self._prompt = re.compile(rf"\n[^\n]*{re.escape(self._netmiko.base_prompt[:14])}[^\n]*[#>$%\]]\s*\Z")
 
     def _settings(self, platform: str, seconds: float) -> dict[str, Any]:
@@ -203,12 +209,16 @@ class Session:
 
     def configure(self, lines: Sequence[str]) -> None:
         """Send lines in the configuration mode, and leave it."""
-        with self._explained():
-            self._netmiko.config_mode()
+        if not self._always_configures:
+            with self._explained():
+                self._netmiko.config_mode()
+                self._learn_prompt()
         for line in lines:
             self.send(line)
-        with self._explained():
-            self._netmiko.exit_config_mode()
+        if not self._always_configures:
+            with self._explained():
+                self._netmiko.exit_config_mode()
+                self._learn_prompt()
         self.used = time.monotonic()
 
     def save(self, lines: Sequence[str]) -> None:
