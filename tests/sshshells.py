@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Switches with a command line over SSH that keep what they are told until it is committed.
 
-Cumulus Linux, whose command line is a shell in which one becomes root. They know the lines that the driver `generic`
-sends, refuse every other, and have no port but those that a test gives them.
+Cumulus Linux, whose command line is a shell in which one becomes root, and Junos, whose configuration mode is shared by
+all who are in it. They know the lines that the driver `generic` sends, refuse every other, and have no port but those
+that a test gives them.
 """
 
 from __future__ import annotations
@@ -143,3 +144,82 @@ class _LinuxShell(sshswitch.Shell):
                 return "sudo: 1 incorrect password attempt\n"
         self._users.append("root")
         return ""
+
+
+class JunosLines(Committing):
+    """The configuration mode of Junos."""
+
+    name = "juniper"
+    access = re.compile(r"set interfaces (?P<port>\S+) unit 0 family ethernet-switching vlan members (?P<vlan>\d+)")
+    shut = re.compile(r"set interfaces (?P<port>\S+) disable")
+    open = re.compile(r"delete interfaces (?P<port>\S+) disable")
+    other = re.compile(
+        r"set vlans \S+ vlan-id \d+|delete interfaces (?P<port>\S+) unit 0 family ethernet-switching vlan members"
+    )
+    terminal = {
+        "set cli screen-width 511": "Screen width set to 511\n",
+        "set cli complete-on-space off": "Disabling complete-on-space\n",
+        "set cli screen-length 0": "Screen length set to 0\n",
+    }
+
+
+class Junos(sshswitch.SshSwitch):
+    """A switch whose configuration is edited, by all together or by each alone, and then committed.
+
+    :ivar candidate: the lines that were said in the shared configuration mode, and not committed
+    """
+
+    def __init__(self) -> None:
+        super().__init__(JunosLines())
+        self.candidate: list[str] = []
+
+    def make_shell(self, channel: paramiko.Channel) -> sshswitch.Shell:
+        """See the base class."""
+        return _JunosShell(self, channel)
+
+    def apply(self) -> None:
+        """Nothing stands behind its ports."""
+
+
+class _JunosShell(sshswitch.Shell):
+    def __init__(self, switch: Junos, channel: paramiko.Channel) -> None:
+        super().__init__(switch, channel)
+        self._private: list[str] | None = None
+
+    def _prompt(self) -> str:
+        name = f"{self._switch.user}@{self._switch.host}"
+        return f"\r\n{name}> " if self._mode == "exec" else f"\r\n[edit]\r\n{name}# "
+
+    def _do(self, line: str) -> str:
+        if self._mode == "exec":
+            return self._operate(line)
+        candidate = self._switch.candidate if self._private is None else self._private
+        if line == "exit configuration-mode":
+            self._mode = "exec"
+            return "Exiting configuration mode\n"
+        if line == "rollback 0":
+            candidate.clear()
+            return "load complete\n"
+        if line == "commit":
+            self._dialect.apply(self._switch.ports, candidate)
+            candidate.clear()
+            return "commit complete\n"
+        port = self._dialect.port(line)
+        if port is None or (port and port not in self._switch.ports):
+            raise Refused("                       ^\nsyntax error.\n")
+        candidate.append(line)
+        return "warning: statement not found\n" if line.startswith("delete ") else ""
+
+    def _operate(self, line: str) -> str:
+        if line in self._dialect.terminal:
+            return self._dialect.terminal[line]
+        if line == "configure":
+            self._mode, self._private = "config", None
+            changed = "The configuration has been changed but not committed\n" if self._switch.candidate else ""
+            return "Entering configuration mode\n" + changed
+        if line == "configure private":
+            if self._switch.candidate:
+                return "error: shared configuration database modified\n"
+            self._mode, self._private = "config", []
+            return "warning: uncommitted changes will be discarded on exit\nEntering configuration mode\n"
+        raise Refused("             ^\nunknown command.\n")

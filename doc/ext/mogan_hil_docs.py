@@ -130,7 +130,7 @@ class DeviceTypes(_Generated):
         yield from _table(header, rows)
         yield "Refused:"
         yield ""
-        refused = sorted(dialects.REFUSED.items())
+        refused = sorted(ngs.REFUSED.items())
         yield from _table(("device type", "why"), [(f"``{device}``", why) for device, why in refused])
 
 

@@ -70,3 +70,102 @@ class TestCumulus(ShellTestCase):
 
     def test_root_nvue(self):
         self.prove(sshshells.Nvue(), user="root", enable_password="unused")
+
+
+class Pending:
+    """Lines that are not committed are nobody's but the batch's: they neither stay behind nor take others with them."""
+
+    switch: sshshells.Cumulus | sshshells.Junos
+
+    def prove(self, stop, transient):
+        """A batch that ends in the middle changes nothing, then or later."""
+        driver = self.start(self.switch)
+        driver.configure({"swp1": PortConfig(100), "swp2": PortConfig(100)})
+        stop()
+        self.refused(transient, driver, {"swp1": PortConfig(666), "swp2": PortConfig(200)})
+        self.switch.heal()
+        driver.configure({"swp2": PortConfig(300)})
+        driver.save()
+        self.assertEqual(100, self.switch.ports["swp1"].access)
+        self.assertEqual(300, self.switch.ports["swp2"].access)
+
+    def test_refused(self):
+        self.prove(lambda: self.switch.refuse.update({" 666": "Error: Invalid parameter"}), False)
+        self.assert_nothing_pending()
+
+    def test_refused_after_half_of_it(self):
+        self.prove(lambda: self.switch.refuse.update({"swp2": "Error: Invalid parameter"}), False)
+        self.assert_nothing_pending()
+
+    def test_cut_off(self):
+        self.prove(lambda: setattr(self.switch, "drop_at", "interface swp2"), True)
+        self.assert_nothing_pending()
+
+    def assert_nothing_pending(self):
+        self.assertEqual([], [line for lines in self.switch.pending.values() for line in lines])
+
+
+class TestPendingNclu(Pending, ShellTestCase):
+    def setUp(self):
+        super().setUp()
+        self.switch = sshshells.Cumulus(sshshells.Nclu())
+
+    def test_discarded_at_once(self):
+        driver = self.start(self.switch)
+        self.switch.refuse["swp2"] = "Error: Invalid parameter"
+        self.refused(False, driver, {"swp1": PortConfig(666), "swp2": PortConfig(200)})
+        self.assert_nothing_pending()
+
+    def test_saving_commits_nothing(self):
+        driver = self.start(self.switch)
+        self.switch.pending[sshserver.USER] = ["net add interface swp2 bridge access 7"]
+        driver.configure({"swp1": PortConfig(100)})
+        driver.save()
+        self.assertEqual(1, self.switch.ports["swp2"].access)
+        self.assertTrue(self.switch.pending[sshserver.USER])
+
+
+class TestPendingNvue(TestPendingNclu):
+    def setUp(self):
+        super().setUp()
+        self.switch = sshshells.Cumulus(sshshells.Nvue())
+
+
+class TestPendingJunos(Pending, ShellTestCase):
+    def setUp(self):
+        super().setUp()
+        self.switch = sshshells.Junos()
+
+    def test_cut_off(self):
+        self.prove(lambda: setattr(self.switch, "drop_at", "interfaces swp2"), True)
+        self.assert_nothing_pending()
+
+    def assert_nothing_pending(self):
+        self.assertEqual([], self.switch.candidate)
+
+    def test_discarded_at_once(self):
+        driver = self.start(self.switch)
+        self.switch.refuse["commit"] = "error: configuration check-out failed"
+        self.refused(False, driver, {"swp1": PortConfig(666)})
+        self.assertEqual("rollback 0", self.switch.received[-1])
+
+    def test_what_others_have_not_committed(self):
+        """It stays theirs; and what is wished is tried again, until they are done."""
+        driver = self.start(self.switch)
+        self.switch.candidate.append("set interfaces swp2 unit 0 family ethernet-switching vlan members 7")
+        self.refused(True, driver, {"swp1": PortConfig(100)})
+        self.assertEqual([1, 1], [self.switch.ports[name].access for name in self.ports])
+        self.assertEqual(1, len(self.switch.candidate))
+        self.switch.candidate.clear()
+        driver.configure({"swp1": PortConfig(100)})
+        self.assertEqual([100, 1], [self.switch.ports[name].access for name in self.ports])
+
+    def test_may_not_configure(self):
+        driver = self.start(self.switch)
+        self.switch.refuse["configure"] = "                       ^\nunknown command."
+        self.refused(False, driver, {"swp1": PortConfig(100)})
+
+    def test_locked(self):
+        driver = self.start(self.switch)
+        self.switch.refuse["commit"] = "error: configuration database locked by:\n  root terminal p0 (pid 1)"
+        self.refused(True, driver, {"swp1": PortConfig(100)})

@@ -35,7 +35,7 @@ ERRORS = (
     r"\bdoes(?: not|n't) exist\b(?!\. Creating)",
 )
 #: What is worth another try.
-BUSY = re.compile(r"locked by|try (?:again )?later|in use by another", re.IGNORECASE)
+BUSY = re.compile(r"locked by|try (?:again )?later|in use by another|configuration database modified", re.IGNORECASE)
 
 #: The line feeds of an answer, and what draws on a terminal.
 _FEEDS = re.compile(r"\r+\n|\n\r+|\r\x00")
@@ -207,19 +207,38 @@ class Session:
                 self.used = time.monotonic()
                 return text[echo + len(line) : prompt.start()]
 
-    def configure(self, lines: Sequence[str]) -> None:
-        """Send lines in the configuration mode, and leave it."""
-        if not self._always_configures:
-            with self._explained():
-                self._netmiko.config_mode()
-                self._learn_prompt()
-        for line in lines:
-            self.send(line)
+    def configure(self, lines: Sequence[str], enter: str = "", discard: Sequence[str] = ()) -> None:
+        """Send lines in the configuration mode, and leave it.
+
+        :param enter: what enters that mode, where netmiko's way is not the right one
+        :param discard: what throws away lines that are not committed, if the batch fails and the device still answers
+        """
+        self._enter(enter)
+        try:
+            if not enter:
+                # A batch that was cut off may have left lines; an answer that there are none is no error.
+                for line in discard:
+                    self.ask(line)
+            for line in lines:
+                self.send(line)
+        except DriverError:
+            with contextlib.suppress(DriverError):
+                for line in discard:
+                    self.ask(line)
+            raise
         if not self._always_configures:
             with self._explained():
                 self._netmiko.exit_config_mode()
                 self._learn_prompt()
         self.used = time.monotonic()
+
+    def _enter(self, line: str) -> None:
+        if line:
+            self.send(line)
+        elif not self._always_configures:
+            with self._explained():
+                self._netmiko.config_mode()
+                self._learn_prompt()
 
     def save(self, lines: Sequence[str]) -> None:
         """Keep the configuration over a restart.

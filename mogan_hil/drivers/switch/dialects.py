@@ -52,12 +52,16 @@ class Seen:
     group: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dialect:
     """A device type with nothing but its templates: a native VLAN, and no look at what came of it.
 
     :param parks_in_vlan: there is no template that closes a port: a freed one is put into a VLAN that nothing else uses
     :param clears: unplugging takes every VLAN from the port, and is done before it is plugged
     :param commit: lines without which nothing that was configured comes true
+    :param enter: the line that enters a configuration mode of our own, where the usual one is shared with others
+    :param discard: lines that throw away what was configured and not committed, which would else be committed by the
+        next who does
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset()
@@ -65,10 +69,11 @@ class Dialect:
     whole: ClassVar[str] = ""
     port_name: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]{0,62}")
 
-    def __init__(self, *, parks_in_vlan: bool = False, clears: bool = False, commit: tuple[str, ...] = ()) -> None:
-        self.parks_in_vlan = parks_in_vlan
-        self.clears = clears
-        self.commit = commit
+    parks_in_vlan: bool = False
+    clears: bool = False
+    commit: tuple[str, ...] = ()
+    enter: str = ""
+    discard: tuple[str, ...] = ()
 
     def show(self, port: str) -> str:
         """The line that shows a port's configuration."""
@@ -363,33 +368,19 @@ TEMPLATES_ONLY: Mapping[str, Dialect] = {
     "netmiko_aruba_aoscx": Dialect(),
     "netmiko_cisco_nxos": Dialect(),
     "netmiko_cisco_s300": Dialect(parks_in_vlan=True),
-    "netmiko_cumulus": Dialect(commit=("net commit",)),
-    "netmiko_cumulus_nvue": Dialect(clears=True, commit=("nv config apply --assume-yes",)),
+    "netmiko_cumulus": Dialect(commit=("net commit",), discard=("net abort",)),
+    "netmiko_cumulus_nvue": Dialect(
+        clears=True, commit=("nv config apply --assume-yes",), discard=("nv config detach",)
+    ),
     "netmiko_hp_comware": Dialect(parks_in_vlan=True),
     "netmiko_hpe_comware": Dialect(parks_in_vlan=True),
     "netmiko_huawei": Dialect(parks_in_vlan=True),
     "netmiko_huawei_vrpv8": Dialect(parks_in_vlan=True),
-    "netmiko_juniper": Dialect(commit=("commit",)),
+    "netmiko_juniper": Dialect(commit=("commit",), enter="configure private", discard=("rollback 0",)),
     "netmiko_mellanox_mlnxos": Dialect(parks_in_vlan=True),
     "netmiko_pluribus": Dialect(parks_in_vlan=True),
     "netmiko_ruijie": Dialect(parks_in_vlan=True),
     "netmiko_supermicro_smis": Dialect(parks_in_vlan=True),
-}
-
-ADDS = "plugging adds a VLAN to those that the port has, and no template tells which those are"
-
-#: Device types that are refused, and why.
-REFUSED: Mapping[str, str] = {
-    "netconf_openconfig": "see the driver netconf, which reads back",
-    "netmiko_brocade_fastiron": ADDS,
-    "netmiko_dell_enterprise_sonic": ADDS,
-    "netmiko_dell_force10": ADDS,
-    "netmiko_dell_powerconnect": "plugging does not make the port an access port, so that other VLANs may stay on it",
-    "netmiko_fake": "it talks to nothing",
-    "netmiko_nokia_srl": ADDS,
-    "netmiko_ovs_linux": "see the driver openvswitch: a port that is unplugged by these templates carries every VLAN",
-    "netmiko_sonic": ADDS,
-    "restconf_openconfig": "it has no command templates; see the driver netconf",
 }
 
 DIALECTS: Mapping[str, Dialect] = {**PROVEN, **TEMPLATES_ONLY}

@@ -140,7 +140,8 @@ class Generic(base.SwitchDriver):
         lines = self._vlans(templates, ports)
         for port in sorted(ports, key=lambda name: (ports[name].enabled, name)):
             lines += self._dialect.lines(templates, port, ports[port], seen.get(port), self.options.get("parking_vlan"))
-        session.configure([*lines, *self._dialect.commit])
+        dialect = self._dialect
+        session.configure([*lines, *dialect.commit], dialect.enter, dialect.discard)
 
     def _vlans(self, templates: ngs.Templates, ports: Mapping[str, base.PortConfig]) -> list[str]:
         if not self.options.get("manage_vlans", True):
@@ -191,8 +192,10 @@ class Generic(base.SwitchDriver):
     def save(self) -> None:
         """See the base class. Nothing is done if the option `save` is off."""
         if self.options.get("save", True):
-            templates = self._templates()
-            self._call(lambda session: session.save(templates.lines.get("SAVE_CONFIGURATION", ())))
+            template = self._templates().lines.get("SAVE_CONFIGURATION", ())
+            # What is committed is saved with it; to commit now would commit what somebody else has half done.
+            lines = [line for line in template if line not in self._dialect.commit]
+            self._call(lambda session: session.save(lines))
 
     def close(self) -> None:
         """See the base class. A call that is under way fails."""

@@ -27,6 +27,22 @@ LIBRARY = "networking_generic_switch"
 #: there at all (netmiko 4.8, networking-generic-switch 10.2).
 RENAMED = {"hpe_comware": "hp_comware", "ruijie": "ruijie_os"}
 
+_ADDS = "plugging adds a VLAN to those that the port has, and no template tells which those are"
+
+#: Device types whose templates are refused, and why.
+REFUSED: Mapping[str, str] = {
+    "netconf_openconfig": "see the driver netconf, which reads back",
+    "netmiko_brocade_fastiron": _ADDS,
+    "netmiko_dell_enterprise_sonic": _ADDS,
+    "netmiko_dell_force10": _ADDS,
+    "netmiko_dell_powerconnect": "plugging does not make the port an access port, so that other VLANs may stay on it",
+    "netmiko_fake": "it talks to nothing",
+    "netmiko_nokia_srl": _ADDS,
+    "netmiko_ovs_linux": "see the driver openvswitch: a port that is unplugged by these templates carries every VLAN",
+    "netmiko_sonic": _ADDS,
+    "restconf_openconfig": "it has no command templates; see the driver netconf",
+}
+
 #: The templates that are used.
 TEMPLATES = (
     "ADD_NETWORK",
