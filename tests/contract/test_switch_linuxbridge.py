@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.switch import linuxbridge
@@ -15,6 +16,13 @@ from tests import openvswitch as ovs
 
 BRIDGE = "br0"
 BOTH = linuxbridge.PVID | linuxbridge.UNTAGGED
+ETH_P_8021AD = 0x88A8
+
+
+class Attributes(dict):
+    """What netlink answers."""
+
+    get_attr = dict.get
 
 
 class Namespace:
@@ -138,6 +146,29 @@ class TestNoFiltering(unittest.TestCase):
         self.assertEqual(linuxbridge.EVERYTHING, seen["p1"])
         self.assertFalse(seen["p2"].enabled)
         self.assertIsNone(seen["p1x"])
+
+    def test_tags_of_802_1ad(self):
+        """A bridge that filters by other tags separates no networks of 802.1Q, whatever its ports have."""
+        self.namespace.ip("link", "set", "p2", "down")
+        with mock.patch.object(linuxbridge._Bridge, "_settings", lambda bridge: (True, ETH_P_8021AD)):
+            seen = self.make_driver().read(["p1", "p2"])
+            with self.assertRaises(DriverError) as caught:
+                self.make_driver().configure({"p1": PortConfig(100)})
+        self.assertIn("0x88a8", caught.exception.operator)
+        self.assertFalse(caught.exception.transient)
+        self.assertEqual(linuxbridge.EVERYTHING, seen["p1"])
+        self.assertEqual(linuxbridge.EVERYTHING.tagged, seen["p2"].tagged)
+        self.assertFalse(seen["p2"].enabled)
+
+    def test_the_kind_of_tags(self):
+        """As the kernel tells it; one that is not told of is that of 802.1Q, which an old kernel has alone."""
+        for told, separates in ((ETH_P_8021AD, False), (linuxbridge.ETH_P_8021Q, True), (None, True)):
+            data = {"IFLA_BR_VLAN_PROTOCOL": told, "IFLA_BR_VLAN_FILTERING": 1}
+            info = {"IFLA_INFO_KIND": "bridge", "IFLA_INFO_DATA": Attributes(data)}
+            netlink = mock.Mock()
+            netlink.link_lookup.return_value = [7]
+            netlink.get_links.return_value = [Attributes({"IFLA_LINKINFO": Attributes(info)})]
+            self.assertEqual(separates, linuxbridge._Bridge(netlink, BRIDGE).separates, told)
 
     def test_a_bridge_that_there_is_not(self):
         for options in ({"bridge": "br9"}, {"bridge": "p1"}, {"namespace": "no-such"}):

@@ -6,7 +6,8 @@ for the one that untagged frames are put into, and `untagged` for those that lea
 VLAN has both; one with one of them alone carries frames one way only, and is never reported as sound. A port without
 any VLAN drops every frame, and a parked one is down besides.
 
-Filtering is a setting of the whole bridge. While it is off, the sets mean nothing and every port carries everything.
+Filtering is a setting of the whole bridge. While it is off, or goes by the tags of 802.1ad, the sets mean nothing and
+every port carries everything.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class _Bridge:
         if not found:
             raise base.DriverError("The switch is not set up as its registration says.", f"There is no link {name}")
         self._index: int = found[0]
-        self.filtering, self._protocol = self._settings()
+        self._filtering, self._protocol = self._settings()
 
     def _settings(self) -> tuple[bool, int]:
         info = self._netlink.get_links(self._index)[0].get_attr("IFLA_LINKINFO")
@@ -108,9 +109,14 @@ class _Bridge:
         protocol = data.get_attr("IFLA_BR_VLAN_PROTOCOL")
         return bool(data.get_attr("IFLA_BR_VLAN_FILTERING")), ETH_P_8021Q if protocol is None else protocol
 
+    @property
+    def separates(self) -> bool:
+        """Whether the VLANs of its ports are those of networks: it filters, and by tags of 802.1Q."""
+        return self._filtering and self._protocol == ETH_P_8021Q
+
     def check(self) -> None:
         """Refuse to believe that ports are separate where they are not."""
-        if not self.filtering:
+        if not self._filtering:
             raise base.DriverError(
                 "The switch does not separate networks.",
                 f"VLAN filtering of bridge {self._name} is off: ip link set {self._name} type bridge vlan_filtering 1 "
@@ -216,14 +222,14 @@ class LinuxBridge(base.SwitchDriver):
                 bridge.apply(links[port], ports[port])
 
     def read(self, ports: Collection[str]) -> Mapping[str, base.PortState | None]:
-        """See the base class. While the bridge does not filter, every port that is up carries everything."""
+        """See the base class. While the bridge does not filter by tags of 802.1Q, every port that is up carries all."""
         with self._bridge() as bridge:
             links = bridge.links()
             found: dict[str, base.PortState | None] = dict.fromkeys(ports)
             for port in found.keys() & links.keys():
                 link = links[port]
                 state = state_of(link.entries, link.up)
-                if not bridge.filtering:
+                if not bridge.separates:
                     state = base.PortState(EVERYTHING.native, EVERYTHING.tagged, link.up)
                 found[port] = state
             return found
