@@ -46,7 +46,13 @@ def read(url: str, user: str, password: str) -> Site:
     :param url: of the API, with `/v0` or without
     :raises SourceError: it does not answer, or not as HIL does
     """
-    api = _Api(url, user, password)
+    try:
+        return _site(_Api(url, user, password))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SourceError(f"{url} answers, but not as HIL does: {error!r}") from None
+
+
+def _site(api: _Api) -> Site:
     users = api.get("auth", "basic", "users", missing={})  # it may have none of its own
     switches = [(name, api.get("switch", name)) for name in api.get("switches")]
     nodes = [api.get("node", name) for name in api.get("nodes", "all")]

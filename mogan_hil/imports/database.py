@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a HIL from its database, PostgreSQL or SQLite, of any release since 2016.
 
-The tables are looked at and not assumed: drivers had tables of their own, and controllers were described in two ways.
+The tables are looked at and not assumed: drivers had tables of their own, and controllers were described in two ways,
+as was who may use a network. What is read and is not there is an error: to guess could make a network everybody's.
 Nothing is written.
 """
 
@@ -9,18 +10,56 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from mogan_hil.imports.site import Headnode, Hnic, Network, Nic, Node, Site, SourceError, Switch, User
 
-Row = Mapping[str, Any]
+T = TypeVar("T")
 
 #: Columns of a driver's table that are not its arguments.
 _NO_ARGUMENTS = ("id",)
+
+#: What tables were called until March 2016. Drivers' tables are found by their keys.
+_OLD_NAMES = {"network_attachment": "networkattachment", "networking_action": "networkingaction"}
+
+
+def _missing(what: str) -> SourceError:
+    return SourceError(
+        f"The database has no {what}, so that it cannot be read. If it is one of HIL's, upgrade it with the last HIL "
+        "first: hil-admin db upgrade heads"
+    )
+
+
+class _Row(dict[str, Any]):
+    """Of a table. A column that is not there is an error; `get` is for those that not every HIL has."""
+
+    def __init__(self, table: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._table = table
+
+    def __missing__(self, column: str) -> Any:
+        raise _missing(f"column {column} in its table {self._table}")
+
+
+class _Known(dict[int, T]):
+    """What the rows of a table stand for, by their ids. Nothing kept SQLite from having an id that leads nowhere."""
+
+    def __init__(self, table: str, values: Mapping[int, T]) -> None:
+        super().__init__(values)
+        self._table = table
+
+    def __missing__(self, number: int) -> T:
+        raise SourceError(
+            f"The database is not sound: something belongs to {self._table} {number}, which is not there."
+        )
+
+    def or_none(self, number: int | None) -> T | None:
+        """The one of an id that may be none at all."""
+        return None if number is None else self[number]
 
 
 class _Reader:
@@ -31,15 +70,19 @@ class _Reader:
         self._tables = sa.MetaData()
         self._tables.reflect(connection)
 
-    def rows(self, name: str) -> list[Row]:
+    def _table(self, name: str) -> sa.Table | None:
+        tables = self._tables.tables
+        return tables.get(name, tables.get(_OLD_NAMES.get(name, "")))
+
+    def rows(self, name: str) -> list[_Row]:
         """The rows of a table, none if there is no such table."""
-        table = self._tables.tables.get(name)
+        table = self._table(name)
         if table is None:
             return []
         query = sa.select(table)
         if "id" in table.c:
             query = query.order_by(table.c.id)
-        return [row._asdict() for row in self._connection.execute(query)]
+        return [_Row(table.name, row._asdict()) for row in self._connection.execute(query)]
 
     def parts(self, parent: str) -> dict[int, dict[str, Any]]:
         """What drivers have in tables of their own, whose key is the parent's."""
@@ -50,8 +93,15 @@ class _Reader:
                 found[row["id"]] = {name: value for name, value in row.items() if name not in _NO_ARGUMENTS}
         return found
 
-    def has(self, *names: str) -> bool:
-        return set(names) <= set(self._tables.tables)
+    def need(self, *names: str) -> None:
+        """:raises SourceError: there is no such table"""
+        for name in names:
+            if self._table(name) is None:
+                raise _missing(f"table {name}")
+
+    def has_column(self, name: str, column: str) -> bool:
+        table = self._table(name)
+        return table is not None and column in table.c
 
 
 def read(url: str) -> Site:
@@ -69,9 +119,10 @@ def read(url: str) -> Site:
         engine = sa.create_engine(where)
         with engine.connect() as connection:
             reader = _Reader(connection)
-            if not reader.has("node", "nic", "project", "network", "switch", "port", "network_attachment"):
-                raise SourceError("This is no database of HIL's: its tables are not there.")
+            reader.need("node", "nic", "project", "network", "switch", "port", "network_attachment")
             return _site(reader)
+    except sa.exc.NoSuchTableError as error:  # another one refers to it
+        raise _missing(f"table {error}") from None
     except ImportError as error:
         raise SourceError(f"The database cannot be read: {error}.") from None
     except sa.exc.SQLAlchemyError as error:
@@ -79,13 +130,13 @@ def read(url: str) -> Site:
         raise SourceError(f"The database cannot be read: {type(error).__name__}.") from None
 
 
-def _names(rows: Sequence[Row]) -> dict[int, str]:
-    return {row["id"]: row["label"] for row in rows}
+def _names(reader: _Reader, table: str) -> _Known[str]:
+    return _Known(table, {row["id"]: row["label"] for row in reader.rows(table)})
 
 
 def _site(reader: _Reader) -> Site:
-    projects = _names(reader.rows("project"))
-    networks = _names(reader.rows("network"))
+    projects = _names(reader, "project")
+    networks = _names(reader, "network")
     left = [
         # The first ones had neither a uuid nor a status, and went when they were done.
         f"networking action {row.get('uuid') or row['id']}, which is not done"
@@ -103,7 +154,7 @@ def _site(reader: _Reader) -> Site:
     )
 
 
-def _users(reader: _Reader, projects: Mapping[int, str]) -> list[User]:
+def _users(reader: _Reader, projects: _Known[str]) -> list[User]:
     of_user = defaultdict(list)
     for row in reader.rows("user_projects"):
         of_user[row["user_id"]].append(projects[row["project_id"]])
@@ -121,17 +172,16 @@ def _switches(reader: _Reader) -> list[Switch]:
     ]
 
 
-def _nodes(reader: _Reader, projects: Mapping[int, str], networks: Mapping[int, str]) -> list[Node]:
-    switches = _names(reader.rows("switch"))
-    ports = {row["id"]: (switches[row["owner_id"]], row["label"]) for row in reader.rows("port")}
+def _nodes(reader: _Reader, projects: _Known[str], networks: _Known[str]) -> list[Node]:
+    switches = _names(reader, "switch")
+    ports = _Known("port", {row["id"]: (switches[row["owner_id"]], str(row["label"])) for row in reader.rows("port")})
     attached: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for row in reader.rows("network_attachment"):
         attached[row["nic_id"]].append((row["channel"], networks[row["network_id"]]))
     nics = defaultdict(list)
     for row in reader.rows("nic"):
-        nics[row["owner_id"]].append(
-            Nic(row["label"], row["mac_addr"] or "", ports.get(row["port_id"]), attached[row["id"]])
-        )
+        port = ports.or_none(row["port_id"])
+        nics[row["owner_id"]].append(Nic(row["label"], row["mac_addr"] or "", port, attached[row["id"]]))
     labels: dict[int, dict[str, Any]] = defaultdict(dict)
     for row in reader.rows("metadata"):
         labels[row["owner_id"]][row["label"]] = _value(row["value"])
@@ -144,7 +194,7 @@ def _nodes(reader: _Reader, projects: Mapping[int, str], networks: Mapping[int, 
         found.append(
             Node(
                 name=row["label"],
-                project=projects.get(row["project_id"]),
+                project=projects.or_none(row["project_id"]),
                 obm={"type": obms[obm], **arguments.get(obm, {})} if obm in obms else None,
                 obmd=obmd if all(obmd.values()) else None,
                 metadata=labels[row["id"]],
@@ -162,20 +212,28 @@ def _value(text: str | None) -> Any:
         return text
 
 
-def _networks(reader: _Reader, projects: Mapping[int, str]) -> list[Network]:
+def _networks(reader: _Reader, projects: _Known[str]) -> list[Network]:
     access = defaultdict(list)
-    for row in reader.rows("network_projects"):
-        access[row["network_id"]].append(projects[row["project_id"]])
+    # Until May 2016 (HIL's migration 89630e3872ec) a network had one project that might use it, or was everybody's.
+    owner = "creator_id" if reader.has_column("network", "creator_id") else "owner_id"
+    if owner == "creator_id":
+        for row in reader.rows("network"):
+            if row["access_id"] is not None:
+                access[row["id"]].append(projects[row["access_id"]])
+    else:
+        reader.need("network_projects")  # without it every network would seem to be everybody's
+        for row in reader.rows("network_projects"):
+            access[row["network_id"]].append(projects[row["project_id"]])
     return [
-        Network(row["label"], projects.get(row["owner_id"]), access[row["id"]], row["network_id"])
+        Network(row["label"], projects.or_none(row[owner]), access[row["id"]], row["network_id"])
         for row in reader.rows("network")
     ]
 
 
-def _headnodes(reader: _Reader, projects: Mapping[int, str], networks: Mapping[int, str]) -> list[Headnode]:
+def _headnodes(reader: _Reader, projects: _Known[str], networks: _Known[str]) -> list[Headnode]:
     hnics = defaultdict(list)
     for row in reader.rows("hnic"):
-        hnics[row["owner_id"]].append(Hnic(row["label"], networks.get(row["network_id"])))
+        hnics[row["owner_id"]].append(Hnic(row["label"], networks.or_none(row["network_id"])))
     return [
         Headnode(row["label"], projects[row["project_id"]], row["base_img"], hnics[row["id"]])
         for row in reader.rows("headnode")

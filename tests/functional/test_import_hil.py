@@ -11,10 +11,10 @@ import sys
 import threading
 import unittest
 import uuid
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import fixtures
 import sqlalchemy as sa
@@ -104,6 +104,37 @@ INSERT INTO node VALUES (1, 'n1', 1, 'http://obmd/1', 't', NULL), (2, 'n2', NULL
 INSERT INTO networking_action VALUES (1, 'modify_port', 1, 1, 'vlan/native', 'aaaa', 'PENDING'),
     (2, 'modify_port', 1, 1, 'vlan/native', 'bbbb', 'DONE');
 """
+#: As it was until May 2016: a network was of one project or of everybody, and tables were called otherwise until March.
+OLD_TABLES = """
+CREATE TABLE project (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL UNIQUE);
+CREATE TABLE switch (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL, type VARCHAR NOT NULL);
+CREATE TABLE port (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL, owner_id INTEGER);
+CREATE TABLE nic (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL, owner_id INTEGER, mac_addr VARCHAR, port_id INTEGER);
+CREATE TABLE network (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL, creator_id INTEGER, access_id INTEGER,
+    allocated BOOLEAN, network_id VARCHAR NOT NULL);
+CREATE TABLE networkattachment (id INTEGER PRIMARY KEY, nic_id INTEGER, network_id INTEGER, channel VARCHAR);
+CREATE TABLE networkingaction (id INTEGER PRIMARY KEY, nic_id INTEGER, new_network_id INTEGER, channel VARCHAR);
+CREATE TABLE mockswitch (id INTEGER PRIMARY KEY REFERENCES switch(id), hostname VARCHAR, username VARCHAR,
+    password VARCHAR);
+CREATE TABLE obm (id INTEGER PRIMARY KEY, type VARCHAR NOT NULL);
+CREATE TABLE mockobm (id INTEGER PRIMARY KEY REFERENCES obm(id), host VARCHAR, "user" VARCHAR, password VARCHAR);
+CREATE TABLE node (id INTEGER PRIMARY KEY, label VARCHAR NOT NULL, project_id INTEGER, obm_id INTEGER)
+"""
+OLD_ROWS = f"""
+INSERT INTO project VALUES (1, 'red'), (2, 'green');
+INSERT INTO switch VALUES (1, 'sw', '{SCHEMA}/switches/mock');
+INSERT INTO mockswitch VALUES (1, 'sw.example', 'root', 'switch-secret');
+INSERT INTO port VALUES (1, 'gi1/0/1', 1);
+INSERT INTO nic VALUES (1, 'eth0', 1, '52:54:00:00:00:01', 1);
+INSERT INTO obm VALUES (1, '{SCHEMA}/obm/mock');
+INSERT INTO mockobm VALUES (1, 'x', 'y', 'z');
+INSERT INTO node VALUES (1, 'n1', 1, 1);
+INSERT INTO network VALUES (1, 'red-net', 1, 1, true, '110'), (2, 'all', NULL, NULL, true, '111'),
+    (3, 'lent', NULL, 2, false, '2000');
+INSERT INTO networkattachment VALUES (1, 1, 1, 'vlan/native');
+INSERT INTO networkingaction VALUES (77, 1, 1, 'vlan/native')
+"""
+
 #: An image here for one of HIL's.
 IMAGES = "headnode_images: {ubuntu: large}\n"
 
@@ -352,6 +383,108 @@ class TestDatabase(ImportCase):
             self.assertRaises((ValueError, yaml.YAMLError), import_hil._drivers, bad)
 
 
+class TestOldDatabase(ImportCase):
+    """As HIL's own upgrade reads it; and what is not there is told, and never guessed."""
+
+    def test_before_lists_of_projects(self) -> None:
+        url = self.hil(OLD_TABLES, OLD_ROWS)
+        site = database.read(url)
+        wanted = [Network("red-net", "red", ["red"], "110"), Network("all", None, [], "111")]
+        self.assertEqual([*wanted, Network("lent", None, ["green"], "2000")], site.networks)
+        self.assertEqual([("vlan/native", "red-net")], site.nodes[0].nics[0].networks)
+        self.assertEqual(["networking action 77, which is not done"], site.left)
+        self.run_import(url)
+        self.assertEqual(
+            {"red-net": False, "all": True, "lent": False},
+            {one["name"]: one["public"] for one in self.admin.get("networks")["networks"]},
+        )
+
+    def test_what_is_missing(self) -> None:
+        """Every column and every table that is read, one by one: it is told, or not needed."""
+        for create, rows, _ in ERAS:
+            for table, columns in self._described(create).items():
+                for column in (None, *columns):
+                    told = self._without(create, rows, table, column)
+                    if told is not None:
+                        self.assertIn(table.replace("_", ""), told.replace("_", ""))
+                        self.assertIn("hil-admin db upgrade", told)
+                        # An old network that has lost its columns is taken for a new one.
+                        self.assertTrue(column is None or column in told or "network_projects" in told, told)
+
+    def test_needed(self) -> None:
+        """Without these a network would be everybody's."""
+        for create, rows, needed in ERAS:
+            for table, column in needed:
+                self.assertIsNotNone(self._without(create, rows, table, column), (table, column))
+
+    def test_what_is_referred_to_and_not_there(self) -> None:
+        for statement in (
+            "UPDATE network SET owner_id = 99 WHERE id = 1",
+            "INSERT INTO network_projects VALUES (99, 1)",
+            "INSERT INTO user_projects VALUES (1, 99)",
+            "INSERT INTO network_attachment VALUES (99, 1, 99, 'vlan/native')",
+            "UPDATE node SET project_id = 99 WHERE id = 1",
+            "UPDATE nic SET port_id = 99 WHERE id = 1",
+            "UPDATE port SET owner_id = 99 WHERE id = 1",
+            "UPDATE headnode SET project_id = 99 WHERE id = 1",
+            "UPDATE hnic SET network_id = 99 WHERE id = 1",
+        ):
+            file = self.directory / "hil.db"
+            file.unlink(missing_ok=True)
+            url = self.hil(TABLES, OBM, ROWS, OBM_ROWS, statement)
+            self.assertIn("99", str(self.assertRaises(SourceError, database.read, url)), statement)
+        _, said = self.run_import(url, status=1)
+        self.assertNotIn("Traceback", said)
+
+    def _described(self, create: str) -> dict[str, list[str]]:
+        engine = sa.create_engine("sqlite://")
+        with engine.begin() as connection:
+            for statement in create.split(";"):
+                if statement.strip():
+                    connection.exec_driver_sql(statement)
+            known = sa.MetaData()
+            known.reflect(connection)
+        engine.dispose()
+        return {name: [column.name for column in table.columns] for name, table in known.tables.items()}
+
+    def _without(self, create: str, rows: str, table: str, column: str | None) -> str | None:
+        """What is said of a database without this, if it is refused."""
+        file = self.directory / "hil.db"
+        file.unlink(missing_ok=True)
+        engine = sa.create_engine(f"sqlite:///{file}")
+        with engine.begin() as connection:
+            for statement in f"{create};{rows}".split(";"):
+                if statement.strip():
+                    connection.exec_driver_sql(statement)
+            if column is None:
+                connection.exec_driver_sql(f'DROP TABLE "{table}"')
+            else:
+                connection.exec_driver_sql(f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO other')
+        engine.dispose()
+        try:
+            database.read(f"sqlite:///{file}")
+        except SourceError as error:
+            return str(error)
+        return None
+
+
+#: The tables and rows of each era, and what its networks cannot be read without.
+ERAS = (
+    (OLD_TABLES, OLD_ROWS, [("network", "creator_id"), ("network", "access_id")]),
+    (
+        TABLES + OBM,
+        ROWS + OBM_ROWS,
+        [
+            ("network", "owner_id"),
+            ("network_projects", None),
+            ("network_projects", "project_id"),
+            ("network_projects", "network_id"),
+        ],
+    ),
+    (TABLES + OBMD, ROWS + OBMD_ROWS, [("network", "owner_id"), ("network_projects", None)]),
+)
+
+
 class TestObmd(ImportCase):
     """The last HIL's: controllers at an obmd."""
 
@@ -413,7 +546,7 @@ class TestApi(ImportCase):
 
 
 #: What a HIL answers; where there is nothing it is a page, as Flask makes it.
-ANSWERS: Mapping[str, Any] = {
+ANSWERS: dict[str, Any] = {
     "switches": ["sw"],
     "switch/sw": {"name": "sw", "ports": [{"label": "gi1/0/1"}], "capabilities": []},
     "nodes/all": ["n1"],
@@ -458,14 +591,32 @@ class _Hil(BaseHTTPRequestHandler):
 class TestHilsApi(testtools.TestCase):
     """From the API as HIL answers it, without users of its own and with a libvirt that fails."""
 
-    def test_what_it_tells(self) -> None:
+    def setUp(self) -> None:
+        super().setUp()
         server = ThreadingHTTPServer(("127.0.0.1", 0), _Hil)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
-        site = api.read(f"http://127.0.0.1:{server.server_address[1]}", "admin", "x")
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+
+    def test_what_is_told_otherwise(self) -> None:
+        """By another HIL, or by something else."""
+        for path, answer in (
+            ("networks", {"all": {"network_id": "7"}}),
+            ("networks", ["all"]),
+            ("network/all", {"creator": "admin", "access": None}),
+            ("node/n1", {**ANSWERS["node/n1"], "metadata": {"model": "no json"}}),
+            ("switch/sw", []),
+            ("nodes/all", 7),
+        ):
+            with mock.patch.dict(ANSWERS, {path: answer}):
+                error = self.assertRaises(SourceError, api.read, self.url, "admin", "x")
+            self.assertIn("not as HIL does", str(error))
+
+    def test_what_it_tells(self) -> None:
+        site = api.read(self.url, "admin", "x")
         self.assertEqual([], site.users)
         self.assertEqual([Headnode("boss", "red", "base", [])], site.headnodes)
         self.assertIn("headnode broken, which is not told", site.left[0])
