@@ -150,15 +150,23 @@ class Plan:
                 self.obstacles.append(f"network {network.name}: there is no project {project}")
                 self._refused.add(("project", project))
         owner = network.owner or "the site"
+        public = not network.access and network.owner is None
+        others = sorted(project for project in network.access if project != network.owner)
+        if public:
+            self.notes.append(
+                f"network {network.name} is public: every project may use it. HIL also made a network so when the last "
+                "project was taken off its list: if that was not meant, grant it to a project there first"
+            )
+        used = ", public" if public else f", for {', '.join(others)}" if others else ""
         yield Step(
-            f"create network {network.name} of {owner} on segment {network.segment}",
+            f"create network {network.name} of {owner} on segment {network.segment}{used}",
             _do(
                 networks.create,
                 network.name,
                 project=network.owner,
                 site=network.owner is None,
-                access=[project for project in network.access if project != network.owner],
-                public=not network.access and network.owner is None,
+                access=others,
+                public=public,
                 segment_id=network.segment,
             ),
             key,

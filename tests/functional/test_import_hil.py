@@ -170,8 +170,8 @@ TOLD = (
     "! create NIC eth8 of node n2: ",
     "! create NIC eth0 of node n2: ",
     "! cable NIC eth7 of node n2 to sw/gi1/0/1: ",
-    "! create network same of the site on segment 110: ",
-    "! create network far of the site on segment 4096: ",
+    "! create network same of the site on segment 110, public: ",
+    "! create network far of the site on segment 4096, public: ",
     "! attach network public to NIC eth0 of node n1 as vlan/native: ",
     "! attach network public to NIC eth0 of node n1 as vlan/7: ",
     "! attach network public to NIC eth1 of node n1 as vlan/native: ",
@@ -278,6 +278,17 @@ class TestDatabase(ImportCase):
         self._check_headnodes()
         again, _ = self.run_import(url, *images)
         self.assertEqual(["nothing to do"], again)
+
+    def test_who_may_use_a_network(self) -> None:
+        """It is told before it is done: HIL made a network everybody's as the last project was taken off its list."""
+        url = self.hil(TABLES, OBM, ROWS, OBM_ROWS, "INSERT INTO network_projects VALUES (2, 3)")
+        for arguments in (("--dry-run",), ()):
+            made, said = self.run_import(url, *arguments)
+            self.assertIn("create network red-net of red on segment 110, for green", made)
+            self.assertIn("create network prov of the site on segment 111, for green, red", made)
+            self.assertIn("create network public of the site on segment 2000, public", made)
+            self.assertIn("note: network public is public: every project may use it", said)
+            self.assertEqual(1, said.count("is public:"))
 
     def _check_headnodes(self) -> None:
         found = {one["image"]: one for one in self.admin.get("headnodes")["headnodes"]}
@@ -748,7 +759,7 @@ class TestEveryDatabase(testtools.TestCase):
             target.conf.set_override("networks", 0, group="quota")
             before = tables(target)
             said = self._take_over(target, site, SystemExit)
-            self.assertIn("! create network red-net of red on segment 110: The quota of networks is 0", said)
+            self.assertIn("! create network red-net of red on segment 110, for green: The quota of networks is 0", said)
             # What needs the network: an attachment, and a headnode.
             self.assertEqual(1, sum(line.startswith("!") for line in said.splitlines()), said)
             self.assertEqual(before, tables(target))
