@@ -30,11 +30,26 @@ _NEXUS: Mapping[str, str | None] = {
 _BRIDGE: Mapping[str, str | None] = {"hostname": "bridge", "ovs_bridge": "bridge", "username": None, "password": None}
 _SOCKET = {"endpoint": "unix:/run/openvswitch/db.sock"}
 
-#: The same, with options that follow from the type. The other switches that HIL knew have no proven driver here.
+#: The same, with options that follow from the type.
 SWITCH_TYPES: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, str | None]]] = {
     "mock": ("fake", {}, {"hostname": None, "username": None, "password": "password"}),
     "ovs": ("openvswitch", _SOCKET, _BRIDGE),
     "nexus": ("generic", {"device_type": "netmiko_cisco_nxos"}, _NEXUS),
+}
+
+_POWERCONNECT = (
+    "HIL spoke telnet to it, which this service does not, and the templates for its command line "
+    "(netmiko_dell_powerconnect) do not make a port an access port, so that VLANs that it carries may stay on it"
+)
+
+#: The other switches that HIL knew, and why there is no driver for them.
+SWITCH_REFUSED: Mapping[str, str] = {
+    "powerconnect55xx": _POWERCONNECT,
+    "delln3000": _POWERCONNECT,
+    "brocade": "HIL spoke to the REST interface of Brocade NOS, and there are no templates for its command line "
+    "(those of Brocade FastIron are for another)",
+    "dellnos9": "HIL spoke to its REST interface, and the templates for its command line (netmiko_dell_force10) add a "
+    "VLAN to those that a port has, and none tells which those are",
 }
 
 
@@ -70,12 +85,14 @@ def switch(given: Mapping[str, Any], known: Collection[str]) -> tuple[str, dict[
 
     :param known: the switch drivers that are installed
     :returns: the driver and its options
-    :raises ValueError: there is no such type, its driver is not installed, or an argument is not known
+    :raises ValueError: there is no such type, there is no driver for it, or an argument is not known
     """
     kind, arguments = _type(given)
     if "/" not in kind and kind in known:
         return kind, arguments
     name = kind.rpartition("/")[2]
+    if "/" in kind and name in SWITCH_REFUSED:
+        raise ValueError(f"there is no driver for switches of HIL's type {name}: {SWITCH_REFUSED[name]}")
     if "/" not in kind or name not in SWITCH_TYPES:
         raise ValueError(f"there is no switch type {kind[:100]!r}")
     driver, options, translated = SWITCH_TYPES[name]

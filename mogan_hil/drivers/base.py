@@ -67,7 +67,8 @@ class Driver:
     """The base of each kind.
 
     `options_schema` is a JSON Schema (draft 2020-12) of an object with `additionalProperties: false`. Properties with
-    `writeOnly: true` are secrets: they are kept apart and sealed, and masked in every answer, log and error.
+    `writeOnly: true` are secrets: they are kept apart and sealed, and masked in every answer, log and error. Beside an
+    `enum`, `refused` may say of values that are not in it why, which is then told.
     Secrets are bound to the options beside them, so that nobody has them sent elsewhere: who changes another option has
     to give the secrets again, but for `harmless_options`, which have no part in where a secret goes and who may see it.
     `capabilities` tells beforehand what the driver can do, in the words of its kind: of the class what it can do at

@@ -104,6 +104,12 @@ class Drivers:
         return cast("type[NetworkDriver]", self.get("network", name))
 
 
+def _refused(error: jsonschema.ValidationError) -> str | None:
+    """Why a value is refused, if the schema says that of it: such a value is no secret."""
+    known = error.schema.get("refused", {}) if isinstance(error.schema, Mapping) else {}
+    return known.get(error.instance) if isinstance(error.instance, str) else None
+
+
 def check_options(
     driver: type[Driver], options: Mapping[str, Any], field: str = "options", kept: Collection[str] = ()
 ) -> None:
@@ -122,6 +128,8 @@ def check_options(
     where = ".".join([field, *(str(part) for part in error.absolute_path)])
     if error.validator in ("required", "additionalProperties", "dependentRequired"):
         reason = error.message
+    elif why := _refused(error):
+        reason = f"{error.instance} is refused: {why}"
     else:
         reason = f"does not fit {error.validator}: {error.validator_value!r}"
     raise exception.BadField(field=where, reason=reason)

@@ -6,7 +6,7 @@ from unittest import mock
 
 from mogan_hil.common import exception
 from mogan_hil.drivers import loader
-from mogan_hil.drivers.switch import generic
+from mogan_hil.drivers.switch import generic, ngs
 from mogan_hil.drivers.switch.base import PortConfig, PortState
 from mogan_hil.drivers.testing import switch as contract
 from tests import sshswitch
@@ -74,6 +74,12 @@ class GenericContract(contract.SwitchContract):
         for name in ("password", "host_keys", "username", "device_type"):
             options = {key: value for key, value in GOOD.items() if key != name}
             self.assertRaises(exception.BadField, loader.check_options, generic.Generic, options)
+
+    def test_a_refused_device_type_says_why(self):
+        for name, why in ngs.REFUSED.items():
+            with self.assertRaises(exception.BadField) as caught:
+                loader.check_options(generic.Generic, {**GOOD, "device_type": name})
+            self.assertEqual(f"options.device_type: {name} is refused: {why}", caught.exception.detail)
 
     def set_by_hand(self, port, state):
         self.switch.set_by_hand(port, state)

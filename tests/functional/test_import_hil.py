@@ -22,7 +22,7 @@ import testtools
 import yaml
 
 from mogan_hil.cmd import import_hil
-from mogan_hil.common import exception
+from mogan_hil.common import exception, hil_types
 from mogan_hil.conductor.service import Conductor
 from mogan_hil.db.api import when_committed
 from mogan_hil.drivers.loader import Drivers
@@ -494,6 +494,20 @@ ERAS = (
     ),
     (TABLES + OBMD, ROWS + OBMD_ROWS, [("network", "owner_id"), ("network_projects", None)]),
 )
+
+
+class TestSwitches(ImportCase):
+    def test_without_a_driver(self) -> None:
+        """Each type that HIL had is known, and it is told why there is no driver for it."""
+        kinds = ("powerconnect55xx", "delln3000", "brocade", "dellnos9")
+        more = [
+            f"INSERT INTO switch VALUES ({number}, 's{number}', '{SCHEMA}/switches/{kind}')"
+            for number, kind in enumerate(kinds, 2)
+        ]
+        _, said = self.run_import(self.hil(TABLES, OBM, ROWS, OBM_ROWS, *more), status=1)
+        for number, kind in enumerate(kinds, 2):
+            self.assertIn(f"! switch s{number}: there is no driver for switches of HIL's type {kind}: ", said)
+            self.assertGreater(len(hil_types.SWITCH_REFUSED[kind]), 20)
 
 
 class TestObmd(ImportCase):

@@ -49,6 +49,7 @@ class Generic(base.SwitchDriver):
             "device_type": {
                 "type": "string",
                 "enum": sorted(dialects.DIALECTS),
+                "refused": ngs.REFUSED,
                 "description": "see the drivers' table",
             },
             "host": {
