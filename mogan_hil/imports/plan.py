@@ -177,9 +177,10 @@ class Plan:
         key = ("node", node.name)
         if node.name not in self._present.nodes and self._named(f"node {node.name!r}", key):
             yield from self._new_node(node, key)
+        yield from self._claimed(node, key)  # before its cables: their ports were not seen yet
         for nic in node.nics:
             yield from self._nic(node, nic, key)
-        yield from self._claimed(node, key)
+        yield from self._attached(node)
 
     def _new_node(self, node: Node, key: Key) -> Iterator[Step]:
         for label, value in node.metadata.items():
@@ -215,6 +216,10 @@ class Plan:
             act = _do(nodes.claim, node.name, node.project)
             text = f"claim node {node.name} for {node.project}"
             yield Step(text, act, claim, (key, ("project", node.project)))
+
+    def _attached(self, node: Node) -> Iterator[Step]:
+        if self._present.owners.get(node.name) not in (None, node.project):
+            return
         for nic in node.nics:
             # Some switches want the native network first.
             for channel, network in sorted(nic.networks, key=lambda one: one[0] != channels.NATIVE):
@@ -225,9 +230,10 @@ class Plan:
                 elif here is None:
                     act = _do(_attach, node.name, nic.name, network, channel)
                     cable = [("cable", *nic.port)] if nic.port is not None else []
-                    needs: list[Key] = [claim, ("nic", node.name, nic.name), ("network", network), *cable]
+                    wanted: list[Key] = [("claim", node.name), ("nic", node.name, nic.name), ("network", network)]
+                    needs = (*wanted, *cable)
                     makes = ("attachment", node.name, nic.name, channel)
-                    yield Step(f"attach network {network} to {what} as {channel}", act, makes, tuple(needs))
+                    yield Step(f"attach network {network} to {what} as {channel}", act, makes, needs)
 
     def _headnode(self, headnode: Headnode) -> Iterator[Step]:
         what, key = f"headnode {headnode.name}", ("headnode", headnode.project, headnode.name)
