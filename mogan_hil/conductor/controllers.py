@@ -13,7 +13,7 @@ from mogan_hil.common import exception, masking
 from mogan_hil.common.sealing import Opener, Purpose, SealingError
 from mogan_hil.conductor.devices import Devices, Trouble
 from mogan_hil.drivers.base import DriverError, Environment
-from mogan_hil.drivers.loader import Drivers
+from mogan_hil.drivers.loader import Drivers, check_options
 from mogan_hil.drivers.obm.base import ObmDriver, Power
 from mogan_hil.objects.node import Node
 
@@ -66,7 +66,9 @@ class Controllers(Devices[Node, ObmDriver]):
         options = self._options(thing)
         hidden = masking.remember(thing.uuid, {name: options[name] for name in thing.obm_secrets})
         try:
-            return self._drivers.obm(thing.obm_driver or "")(options, environment), hidden
+            made = self._drivers.obm(thing.obm_driver or "")
+            check_options(made, options)
+            return made(options, environment), hidden
         except Exception as error:
             raise _unmanageable(thing, masking.masked(repr(error), hidden)) from None
 

@@ -25,7 +25,7 @@ from mogan_hil.conductor.failures import log_failure
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
 from mogan_hil.drivers.base import DriverError, Environment
-from mogan_hil.drivers.loader import Drivers
+from mogan_hil.drivers.loader import Drivers, check_options
 from mogan_hil.drivers.switch.base import SwitchDriver
 from mogan_hil.objects.switch import Switch
 
@@ -239,6 +239,8 @@ class Devices(abc.ABC, Generic[T, D]):
     def _open(self, thing: T, environment: Environment) -> tuple[D, Collection[str]]:
         """Its driver, and the secrets that no error may tell.
 
+        Options of a row are checked first: whoever can write to the database may have passed the API's check by.
+
         :raises DriverError: there is none for it here
         """
 
@@ -299,7 +301,9 @@ class Switches(Devices[Switch, SwitchDriver]):
             purpose = Purpose(thing.uuid, thing.driver, thing.options)
             secrets = self._opener.open(thing.secrets, purpose, made.harmless_options)
             hidden = masking.remember(thing.uuid, secrets)
-            return made({**thing.options, **secrets}, environment), hidden
+            options = {**thing.options, **secrets}
+            check_options(made, options)
+            return made(options, environment), hidden
         except Exception as error:
             detail = masking.masked(f"Switch {thing.name}: {error!r}", hidden)
             LOG.error("No driver for a switch. %s", detail)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from typing import Any
@@ -12,8 +13,22 @@ import libvirt
 
 from mogan_hil.drivers.base import DriverError, Environment
 
-#: Some parameters and transports make libvirt run a program of the caller's choice on this machine.
-URI = r"^(qemu|test)(\+(unix|ssh|libssh2?|tls|tcp))?://(?!.*[?&](command|netcat|proxy)=)[!-~]*$"
+_TRANSPORT = r"(\+(unix|ssh|libssh2?|tls|tcp))?"
+#: Neither the user nor the host may look like an option of a program.
+_AUTHORITY = r"(([A-Za-z0-9_][A-Za-z0-9_.-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)?"
+_PARAMETER = (
+    r"((socket|keyfile|pkipath|known_hosts)=/[A-Za-z0-9_./+,@:-]*"
+    r"|(no_tty|no_verify|no_sanity)=[01]"
+    r"|known_hosts_verify=(normal|ignore)"  # `auto` writes to the file of known hosts
+    r"|sshauth=[a-z,-]+|mode=(auto|legacy|direct)|tls_priority=[A-Za-z0-9:+!.-]+)"
+)
+#: What is not listed is refused: some transports and parameters (https://libvirt.org/uri.html) make libvirt run a
+#: program on this machine, or read or write a file. Nothing may be written otherwise than libvirt reads it: it parts
+#: parameters at `;` too, decodes `%`, and takes upper case for lower case in their names.
+URI = (
+    rf"^(qemu{_TRANSPORT}://{_AUTHORITY}/(system|session)|test{_TRANSPORT}://{_AUTHORITY}/default)"
+    rf"(\?{_PARAMETER}(&{_PARAMETER})*)?$(?!\n)"
+)
 
 UNREACHABLE = frozenset(
     {
@@ -66,8 +81,11 @@ def connect(uri: str, timeout: float) -> Any:
     """A connection, which ends when the other end is silent for about a call's time.
 
     :param timeout: seconds that a call may take
-    :raises libvirt.libvirtError: there is none
+    :raises DriverError: the URI is none of :data:`URI`
+    :raises libvirt.libvirtError: there is no connection
     """
+    if re.search(URI, uri) is None:  # options are checked before; this must not hang on it that they were
+        raise DriverError("The host cannot be reached as it is registered.", f"The URI {uri!r} is not used.")
     _start_loop()
     connection = libvirt.open(uri)
     with contextlib.suppress(libvirt.libvirtError):  # one within this process has nobody to be silent

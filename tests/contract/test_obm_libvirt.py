@@ -4,11 +4,15 @@
 import contextlib
 import os
 import signal
+import tempfile
 import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+from mogan_hil.common import exception
+from mogan_hil.drivers import loader
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.obm.base import Power
 from mogan_hil.drivers.testing import base
@@ -21,20 +25,49 @@ try:
 except ImportError:
     libvirt = libvirt_session = None
 
+#: What runs a program, writes or tells a file on this machine, or would if libvirt read it otherwise than this project.
+BAD_URIS = (
+    "",
+    "xen:///",
+    "qemu+ext:///system?command=/bin/true",
+    "qemu+ssh://host/system?command=/bin/true",
+    "qemu+ssh://host/system?no_tty=1;command=/bin/true",
+    "qemu+ssh://host/system?no_tty=1&command=/bin/true",
+    "qemu+ssh://host/system?%63ommand=/bin/true",
+    "qemu+ssh://host/system?Command=/bin/true",
+    "qemu+ssh://host/system?socket=/x&netcat=/bin/true",
+    "qemu+ssh://host/system?socket=/x;netcat=/bin/true",
+    "qemu+ssh://host/system?proxy=native",
+    "qemu+ssh://host/system?keyfile=-oProxyCommand=x",
+    "qemu+ssh://host/system?authfile=/etc/passwd",
+    "qemu+unix:///system?name=qemu+ext:///system",
+    "qemu+libssh2://host/system?known_hosts=/etc/cron.d/x&known_hosts_verify=auto",
+    "qemu+ssh://-oProxyCommand=x/system",
+    "qemu+ssh://-oProxyCommand=x@host/system",
+    "qemu+ssh://host$(true)/system",
+    "qemu:///embed?root=/tmp/x",
+    "qemu:///system#fragment",
+    "qemu:///system\n",
+    "qemu:///system?",
+    "qemu:/// system",
+    "test:///etc/passwd",
+)
+GOOD_URIS = (
+    "qemu:///system",
+    "qemu:///session",
+    "qemu+unix:///system?socket=/run/libvirt/libvirt-sock&mode=direct",
+    "qemu://host.example:16514/system?pkipath=/etc/pki/hil&no_verify=1",
+    "qemu+tls://[fd00::1]/system?tls_priority=NORMAL:-VERS-TLS1.0",
+    "qemu+tcp://192.0.2.1/system",
+    "qemu+ssh://root@host/system?keyfile=/etc/hil/id_ed25519&no_tty=1&no_verify=1&socket=/run/sock",
+    "qemu+libssh2://hil@host:2222/system?known_hosts=/etc/hil/known&known_hosts_verify=normal&sshauth=privkey,agent",
+    "test:///default",
+)
+
 
 class TestLibvirt(contract.ObmContract, unittest.TestCase):
     power_seconds = 90.0
-    bad_options = tuple(
-        {"uri": uri, "domain": "node"}
-        for uri in (
-            "",
-            "xen:///",
-            "qemu+ext:///system?command=/bin/true",
-            "qemu+ssh://host/system?command=/bin/true",
-            "qemu+ssh://host/system?socket=/x&netcat=/bin/true",
-            "qemu:/// system",
-        )
-    )
+    bad_options = tuple({"uri": uri, "domain": "node"} for uri in BAD_URIS)
 
     @classmethod
     def setUpClass(cls):
@@ -162,3 +195,33 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
             driver.power()
         self.assertLess(time.monotonic() - begin, 24)
         self.assertTrue(caught.exception.transient, caught.exception.operator)
+
+
+@unittest.skipIf(libvirt is None, "libvirt-python is not installed")
+class TestUris(unittest.TestCase):
+    """No URI runs a program on the conductor."""
+
+    def test_schema(self):
+        for uri in GOOD_URIS:
+            loader.check_options(libvirt.LibvirtObm, {"uri": uri, "domain": "node"})
+        for uri in BAD_URIS:
+            with self.assertRaises(exception.BadField, msg=uri):
+                loader.check_options(libvirt.LibvirtObm, {"uri": uri, "domain": "node"})
+
+    def test_connect(self):
+        """Whoever may have passed the schema by."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        program, mark = Path(directory.name, "program"), Path(directory.name, "mark")
+        program.write_text(f"#!/bin/sh\ntouch {mark}\nexit 1\n")
+        program.chmod(0o755)
+        for uri in BAD_URIS:
+            driver = libvirt.LibvirtObm(
+                {"uri": uri.replace("/bin/true", str(program)), "domain": "node"}, base.environment(None)
+            )
+            self.addCleanup(driver.close)
+            with self.assertRaises(DriverError, msg=uri) as caught:
+                driver.power()
+            self.assertFalse(mark.exists(), f"{uri} runs a program")
+            self.assertFalse(caught.exception.transient)
+            self.assertIn("not used", caught.exception.operator)

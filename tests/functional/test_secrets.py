@@ -173,6 +173,30 @@ class TestDatabaseAttack(SecretsCase):
             self.write("n1", obm_secrets={"password": {"key": key, "sealed": box}})
             self.refused()
 
+    def test_options_that_do_not_fit(self) -> None:
+        """They are for the conductor to refuse, too: a driver counts on its schema."""
+        fitting = self.node().obm_options
+        for options, said in (({**fitting, "port": "sh"}, "options.port"), ({**fitting, "no_such": 1}, "no_such")):
+            self.write("n1", obm_options=options, obm_secrets={"password": "clear-one"})
+            self.assertIn(said, self.refused())
+        self.write("n1", obm_options={"host": "192.0.2.1", "username": "hil"}, obm_secrets={"password": "x" * 21})
+        self.assertIn("options.password", self.refused())
+        self.assertNotIn("xxx", self.refused())
+        self.assertEqual(IPMI, self.options("n2"))
+
+    def test_options_of_a_switch_that_do_not_fit(self) -> None:
+        self.admin.add_switch("sw")
+        self.admin.add_switch("other")
+        with self.site.database.writer() as session:
+            session.execute(sa.update(models.Switch).where(models.Switch.name == "sw").values(options={"delay": "x"}))
+        switches = Switches(self.site.conf, self.site.drivers, 1.0)
+        self.addCleanup(switches.close)
+        with self.site.database.reader() as session:
+            found = Switch.get(session, "sw"), Switch.get(session, "other")
+        error = self.assertRaises(DriverError, switches.get, found[0])
+        self.assertIn("options.delay", error.operator)
+        switches.get(found[1])
+
 
 class TestSwitchSecrets(SecretsCase):
     """Switches, whose drivers are made anew when their options change."""
