@@ -8,10 +8,16 @@ import contextlib
 import hashlib
 import logging
 import socket
+import tempfile
 import threading
+import unittest
 
 import fixtures
 import paramiko
+
+from mogan_hil.drivers.base import DriverError
+from mogan_hil.drivers.switch.base import SwitchDriver
+from mogan_hil.drivers.testing.base import environment
 
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)  # it tells of each session that is cut
 
@@ -92,3 +98,19 @@ class SshServer(fixtures.Fixture):
             "host_keys": [fingerprint()],
             **more,
         }
+
+
+def assert_file_is_not_told(
+    test: unittest.TestCase, driver: type[SwitchDriver], options: dict[str, object], port: str
+) -> None:
+    """A file that is named as one of known hosts, and is something else, is not in the error."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("connection = mysql://hil:hunter2@db/hil\n")
+        file.flush()
+        options = {name: value for name, value in options.items() if name != "host_keys"}
+        made = driver({**options, "known_hosts": file.name}, environment(None))
+        test.addCleanup(made.close)
+        with test.assertRaises(DriverError) as caught:
+            made.read([port])
+        test.assertNotIn("hunter2", caught.exception.user + caught.exception.operator)
+        test.assertIn("known_hosts", caught.exception.operator)

@@ -9,7 +9,7 @@ from mogan_hil.drivers import loader
 from mogan_hil.drivers.switch import generic, ngs
 from mogan_hil.drivers.switch.base import PortConfig, PortState
 from mogan_hil.drivers.testing import switch as contract
-from tests import sshswitch
+from tests import sshserver, sshswitch
 
 EVERY = frozenset(range(1, 4095))
 GOOD = {
@@ -80,6 +80,9 @@ class GenericContract(contract.SwitchContract):
             with self.assertRaises(exception.BadField) as caught:
                 loader.check_options(generic.Generic, {**GOOD, "device_type": name})
             self.assertEqual(f"options.device_type: {name} is refused: {why}", caught.exception.detail)
+
+    def test_no_file_of_the_conductor_is_told(self):
+        sshserver.assert_file_is_not_told(self, generic.Generic, self.options(), self.ports[0])
 
     def set_by_hand(self, port, state):
         self.switch.set_by_hand(port, state)

@@ -6,7 +6,7 @@ import unittest
 from mogan_hil.drivers.switch import netconf
 from mogan_hil.drivers.switch.base import PortState
 from mogan_hil.drivers.testing import switch as contract
-from tests import netconfswitch
+from tests import netconfswitch, sshserver
 
 GOOD = {"host": "sw", "username": "u", "password": "p", "host_keys": ["SHA256:" + "a" * 43]}
 
@@ -60,6 +60,9 @@ class TestNetconf(contract.SwitchContract, unittest.TestCase):
 
     def options(self):
         return self.switch.options()
+
+    def test_no_file_of_the_conductor_is_told(self):
+        sshserver.assert_file_is_not_told(self, netconf.Netconf, self.options(), self.ports[0])
 
     def set_by_hand(self, port, state):
         self.switch.set_by_hand(port, state)

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import netmiko
 import paramiko
+from paramiko import hostkeys
 
 from mogan_hil.drivers.base import DriverError, Options
 
@@ -34,6 +35,7 @@ ERRORS = (
     r"\bpermission denied\b|\bPermission denied\b",
     r"\bdoes(?: not|n't) exist\b(?!\. Creating)",
 )
+NOT_KNOWN_HOSTS = "The file known_hosts has a line that is no host key."
 #: What is worth another try.
 BUSY = re.compile(r"locked by|try (?:again )?later|in use by another|configuration database modified", re.IGNORECASE)
 
@@ -147,6 +149,8 @@ class Session:
             )
         if isinstance(error, netmiko.NetmikoAuthenticationException | paramiko.AuthenticationException):
             return DriverError("The switch refused the login.", f"{self._where} refused {self._options['username']!r}")
+        if isinstance(error, hostkeys.InvalidHostKey):  # which has the line: the file may be another than it should be
+            return DriverError("The switch cannot be managed by this conductor.", f"{self._where}: {NOT_KNOWN_HOSTS}")
         if isinstance(error, ValueError):  # netmiko's way to say that a mode could not be entered
             return DriverError("The switch refused the login.", f"{self._where}: {_first(error)}")
         return DriverError("The switch does not answer.", f"{self._where}: {_first(error)}", transient=True)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ncclient import NCClientError, manager, operations
 from ncclient.transport import errors, ssh
+from paramiko import hostkeys
 
 from mogan_hil.drivers.base import Options
 from mogan_hil.drivers.switch import base, openconfig
@@ -46,8 +47,13 @@ class _Session(ssh.SSHSession):
     def load_known_hosts(self, filename: str | None = None) -> None:
         """See ncclient."""
         if "known_hosts" in self._options:
-            with contextlib.suppress(FileNotFoundError):  # nobody is known then
+            try:
                 super().load_known_hosts(self._options["known_hosts"])
+            except FileNotFoundError:
+                return  # nobody is known then
+            except hostkeys.InvalidHostKey:  # which has the line: the file may be another than it should be
+                detail = "The file known_hosts has a line that is no host key."
+                raise base.DriverError("The switch cannot be managed by this conductor.", detail) from None
 
     def knows(self, _host: str, _fingerprint: str) -> bool:
         """Whether a host that is in no file has one of the keys that are registered."""
