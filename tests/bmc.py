@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import tty
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,21 @@ class Relay(fixtures.Fixture):
         timer.start()
 
 
+class MuteRelay(Relay):
+    """A line on which nothing comes back any more as soon as `mute()` says so."""
+
+    def __init__(self, port: int, mute: Callable[[], bool]) -> None:
+        super().__init__(port)
+        self._mute = mute
+
+    def _back(self, ahead: socket.socket, sender: Any) -> None:
+        with contextlib.suppress(OSError):
+            while not self._done.is_set():
+                packet = ahead.recv(65536)
+                if not self._mute():
+                    self._later(self._socket.sendto, packet, sender)
+
+
 class LateRelay(Relay):
     """A line on which the first answer to a login comes when another try was begun, just before the answer to that.
 
@@ -319,6 +334,12 @@ class Redfish(fixtures.Fixture):
             "password": self.password,
             "verify_ca": str(self.authority),
         }
+
+    @property
+    def resets(self) -> list[str]:
+        """The resets that arrived, in the words of Redfish."""
+        path = self.directory / "resets"
+        return path.read_text().split() if path.exists() else []
 
     @property
     def sessions(self) -> list[str]:

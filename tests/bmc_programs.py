@@ -8,8 +8,9 @@ the one forgets whether they are to stay, the other never calls them valid.
 
 `redfish PORT DIRECTORY` is sushy-emulator with its fake machine and with what that lacks: machines that are on or off
 within a second, boot devices for one boot, and sessions. `DIRECTORY` has `cert.pem` and `key.pem`, and `faults.json`
-which is read at each request: `delay` in seconds, `status` and `body` of every answer. The sessions that are open are
-in `sessions.json`.
+which is read at each request: `delay` in seconds, `status` and `body` of every answer; `late`, seconds by which the
+answer to a reset comes after it was done; `state`, of its power. The sessions that are open are in `sessions.json`, and
+the resets that arrived in `resets`.
 """
 
 from __future__ import annotations
@@ -123,6 +124,11 @@ def redfish(port: int, directory: Path, password: str) -> None:
     @app.after_request
     def complete(response: Any) -> Any:
         path = flask.request.path.rstrip("/")
+        faults = json.loads((directory / "faults.json").read_text())
+        if path.endswith("/ComputerSystem.Reset"):
+            with (directory / "resets").open("a") as resets:
+                resets.write(flask.request.get_json()["ResetType"] + "\n")
+            time.sleep(faults.get("late", 0))
         if response.status_code >= 300 or "X-Fault" in response.headers:
             return response
         if path == "/redfish/v1":
@@ -134,6 +140,7 @@ def redfish(port: int, directory: Path, password: str) -> None:
         elif path.startswith("/redfish/v1/Systems/") and flask.request.method == "GET":
             body = response.get_json()
             body["Boot"]["BootSourceOverrideEnabled"] = boot["BootSourceOverrideEnabled"]
+            body["PowerState"] = faults.get("state", body["PowerState"])
             response.set_data(json.dumps(body))
         return response
 

@@ -126,7 +126,7 @@ class Guard:
         with self._lock:
             if self._stuck is not None and not self._stuck.done():
                 late = "has not come back from an earlier call."
-                raise DriverError(f"{self._shown} {late}", f"{self._name} {late}", transient=True)
+                raise DriverError(f"{self._shown} {late}", f"{self._name} {late}", transient=True, undone=True)
             self._stuck = None
             future: Future[R] = Future()
             threading.Thread(target=_run, args=(future, function, args, kwargs), name=self._name, daemon=True).start()

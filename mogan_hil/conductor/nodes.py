@@ -13,7 +13,7 @@ from sqlalchemy import orm
 
 from mogan_hil.conductor.consoles import Consoles
 from mogan_hil.conductor.controllers import Controllers
-from mogan_hil.conductor.devices import Guard
+from mogan_hil.conductor.devices import Guard, Hung
 from mogan_hil.conductor.lanes import keep, put_off
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
@@ -27,6 +27,8 @@ from mogan_hil.objects.operation import Operation
 LOOK = 0.5
 #: A node that is on afterwards does not show that it was off between.
 UNPROVABLE = (Power.CYCLE, Power.RESET)
+#: What is told of these when their answer is lost.
+UNKNOWN = "It is not known whether it was done, and it was not tried again."
 #: What opens a console.
 OPENS = ("console_start", "console_resume")
 
@@ -106,8 +108,11 @@ class NodeLane:
         try:
             guard.call(driver.set_power, Power(operation.payload["target"]))
         except DriverError as error:
-            if once and error.transient:  # it was not done
-                self._note(operation, None)
+            if not once or not (error.transient or isinstance(error, Hung)):
+                raise
+            if not error.undone:
+                raise DriverError(f"{error.user} {UNKNOWN}", f"{error.operator} {UNKNOWN}") from error
+            self._note(operation, None)
             raise
 
     def _note(self, operation: Operation, result: dict[str, Any] | None) -> None:

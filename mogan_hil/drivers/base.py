@@ -29,13 +29,18 @@ class DriverError(Exception):
     :param operator: the details for the log and for administrators; the user's sentence if there are none
     :param transient: True where the same call may succeed later; the conductor then tries again, a bounded number of
         times and with back-off. Anything else ends the operation.
+    :param undone: True where it is certain that nothing of the call was done: it ended before the device was told, or
+        the device refused it. What makes a difference when it is done twice is tried again only then.
     """
 
-    def __init__(self, user: str, operator: str | None = None, *, transient: bool = False) -> None:
+    def __init__(
+        self, user: str, operator: str | None = None, *, transient: bool = False, undone: bool = False
+    ) -> None:
         super().__init__(operator or user)
         self.user = user
         self.operator = operator or user
         self.transient = transient
+        self.undone = undone
 
     def mask(self, hidden: Collection[str]) -> None:
         """Take these secrets out of the texts, should a library have put them there."""

@@ -83,9 +83,10 @@ class DeviceFile:
         return self._load(self._faults)
 
     def set_faults(self, faults: Mapping[str, Any]) -> None:
-        """Replace the faults that were set from outside; the count for `fail_transient` starts anew."""
+        """Replace the faults that were set from outside; the counts of those that end start anew."""
         with self.change() as state:
-            state.pop("transient", None)
+            for count in ("transient", "lost"):
+                state.pop(count, None)
             self._store(self._faults, faults)
 
 
@@ -119,8 +120,22 @@ class FaultyDevice:
             with self.file.change() as state:
                 state["transient"] = state.get("transient", 0) + 1
             raise DriverError(
-                "The device is busy.", f"fail_transient: call {state['transient']} of {limit}", transient=True
+                "The device is busy.",
+                f"fail_transient: call {state['transient']} of {limit}",
+                transient=True,
+                undone=True,
             )
+
+    def answer(self) -> None:
+        """What happens on the way back, after a change.
+
+        :raises DriverError: transient, for the first `answer_lost` changes
+        """
+        limit = self.fault("answer_lost", 0)
+        if limit and self.file.read().get("lost", 0) < limit:
+            with self.file.change() as state:
+                state["lost"] = state.get("lost", 0) + 1
+            raise DriverError("The device does not answer.", f"answer_lost: {state['lost']} of {limit}", transient=True)
 
 
 #: The faults that every pretend device knows, for an options schema.

@@ -106,7 +106,7 @@ def wait_begun(domain: Any, environment: Environment) -> None:
         if time.monotonic() >= end:
             cure = f"stop libvirt, remove {domain.name()}.xml from its run directory, and start it"
             told = f"{environment.name}: libvirt says that it starts. If nobody does: {cure}."
-            raise DriverError(CUT_OFF, told, transient=True)
+            raise DriverError(CUT_OFF, told, transient=True, undone=True)
         time.sleep(BUSY)
 
 

@@ -50,6 +50,9 @@ class TestIpmiSim(contract.ObmContract, unittest.TestCase):
     def options(self):
         return self.bmc.options
 
+    def unreachable(self):
+        return {**self.options(), "port": bmc.free_port()}
+
     def write_console(self, text):
         self.bmc.write_console(text)
 

@@ -87,6 +87,9 @@ class TestLibvirt(contract.ObmContract, unittest.TestCase):
     def options(self):
         return self.machine.options
 
+    def unreachable(self):
+        return {**self.options(), "uri": "qemu:///system?socket=/no/such/socket"}
+
     def test_a_start_that_was_cut_off(self):
         """See the headnodes' test of the same name."""
         self.machine.domain.create()

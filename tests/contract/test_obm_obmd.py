@@ -31,6 +31,8 @@ class Daemon(ThreadingHTTPServer):
         self.says = "{}"
         self.status = 200
         self.delay = 0.0
+        self.cycles: list[threading.Event] = []  # each is answered when it is set
+        self.late = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_: Any) -> None:
@@ -72,6 +74,10 @@ class Handler(BaseHTTPRequestHandler):
         if call == "power_cycle" and "force" not in json.loads(body):
             return self._answer(400)
         daemon.on = call != "power_off"
+        if call == "power_cycle":
+            daemon.cycles.append(threading.Event())
+            if daemon.late:
+                daemon.cycles[-1].wait()
         return self._answer(200)
 
     def do_GET(self) -> None:
@@ -108,6 +114,9 @@ class TestObmd(obm.ObmContract, unittest.TestCase):
 
     def options(self) -> dict[str, Any]:
         return {"uri": f"http://127.0.0.1:{self.daemon.server_port}/node/n1", "admin_token": ADMIN}
+
+    def unreachable(self) -> dict[str, Any]:
+        return {**self.options(), "uri": "http://127.0.0.1:1/node/n1"}
 
     def _fails(self, *, transient: bool) -> None:
         for call in (self.driver.power, lambda: self.driver.set_power(Power.ON)):
@@ -146,6 +155,19 @@ class TestObmd(obm.ObmContract, unittest.TestCase):
         self._environment = base.environment(self._environment.state_dir, timeout=0.2)
         self.driver = self.make_driver()
         self._fails(transient=True)
+
+    def test_a_cycle_is_sent_once(self) -> None:
+        before = len(self.daemon.cycles)
+        self.daemon.late = True
+        self.addCleanup(lambda: [event.set() for event in self.daemon.cycles])
+        self.addCleanup(setattr, self.daemon, "late", False)
+        driver = Obmd(self.options(), base.environment(self._environment.state_dir, timeout=2.0))
+        self.addCleanup(driver.close)
+        driver.power()
+        with self.assertRaises(DriverError) as caught:
+            driver.set_power(Power.CYCLE)
+        self.assertEqual((True, False), (caught.exception.transient, caught.exception.undone))
+        self.assertEqual(1, len(self.daemon.cycles) - before)
 
     def test_unreachable(self) -> None:
         self.driver = Obmd({**self.options(), "uri": "http://127.0.0.1:1/node/n1"}, self._environment)

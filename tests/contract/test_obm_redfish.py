@@ -40,6 +40,9 @@ class TestRedfish(contract.ObmContract, unittest.TestCase):
     def options(self):
         return self.bmc.options
 
+    def unreachable(self):
+        return {**self.options(), "address": f"https://127.0.0.1:{bmc.free_port()}"}
+
     def tearDown(self):
         self.bmc.set_faults()
         super().tearDown()

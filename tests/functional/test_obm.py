@@ -100,6 +100,27 @@ class TestObm(testtools.TestCase):
         self._faults(unreadable=True)
         self.assertEqual(503, self.red.call("GET", "nodes/n1/power").status)
 
+    def _cycles(self) -> int:
+        written = fake.fakes.DeviceFile(self.service.state_dir, "obm", self.node["uuid"]).read().get("console", [])
+        return sum("power cycle" in line or "power reset" in line for line in written)
+
+    def test_an_answer_that_is_lost(self) -> None:
+        """What may have been done is not done again, unless that makes no difference."""
+        self._faults(answer_lost=1)
+        self.assertEqual(2, self._power("on")["attempts"])
+        for count, target in enumerate(("cycle", "reset"), 1):
+            self._faults(answer_lost=1)
+            ended = self._power(target, "error")
+            self.assertEqual((1, count), (ended["attempts"], self._cycles()))
+            self.assertIn("It is not known whether", str(ended["error"]))
+        self._power("cycle")
+        self.assertEqual(3, self._cycles())
+
+    def test_a_cycle_that_was_not_begun(self) -> None:
+        self._power("on")
+        self._faults(fail_transient=2)
+        self.assertEqual((3, 1), (self._power("cycle")["attempts"], self._cycles()))
+
     def test_lie_is_found_out(self) -> None:
         self._faults(lie=True)
         ended = self._power("on", "error")

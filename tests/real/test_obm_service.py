@@ -177,6 +177,34 @@ class TestRedfish(ObmTestCase):
         self.assert_no_secret(self.server.password, "not-this-one")
 
 
+class TestLateAnswers(ObmTestCase):
+    """A controller that does as it is told, and takes longer to say so than anybody waits."""
+
+    settings = {**SETTINGS, ("conductor", "driver_timeout"): 5.0, ("conductor", "max_attempts"): 10}
+
+    def test_redfish(self) -> None:
+        server = self.useFixture(bmc.Redfish())
+        self.add("n1", "redfish", server.options)
+        self.end(self.begin("n1", "power", {"target": "on"}))
+        before = server.resets
+        server.set_faults(late=600)
+        for count, target in enumerate(("cycle", "reset"), 1):
+            ended = self.end(self.begin("n1", "power", {"target": target}), "error")
+            self.assertIn("It is not known whether", ended["error"])
+            self.assertEqual(count, len(server.resets) - len(before), server.resets)
+
+    def test_ipmi(self) -> None:
+        if reason := bmc.IpmiSim.missing():
+            self.skipTest(reason)
+        server = self.useFixture(bmc.IpmiSim())
+        line = self.useFixture(bmc.MuteRelay(server.port, lambda: len(server.orders) > 1))
+        self.add("n1", "ipmi", {**server.options, "port": line.port})
+        self.end(self.begin("n1", "power", {"target": "on"}))
+        ended = self.end(self.begin("n1", "power", {"target": "reset"}), "error")
+        self.assertIn("It is not known whether", ended["error"])
+        self.assertEqual(["power 1", "reset 1"], server.orders)
+
+
 class TestLibvirt(ObmTestCase):
     def test_use(self) -> None:
         if reason := libvirtd.missing():

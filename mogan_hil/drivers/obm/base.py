@@ -56,7 +56,10 @@ class ObmDriver(Driver, abc.ABC):
     def set_power(self, target: Power) -> None:
         """Make it so. `ON` and `OFF` are fulfilled at once where the node is so already.
 
-        :raises DriverError: the controller refused or could not be asked
+        `CYCLE` and `RESET` are sent once, however late the answer is: to send them again would be another one.
+
+        :raises DriverError: the controller refused or could not be asked; `undone` where it certainly did nothing.
+            Without that nobody tries `CYCLE` and `RESET` again.
         """
 
     @abc.abstractmethod

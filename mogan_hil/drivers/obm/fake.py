@@ -109,6 +109,7 @@ class FakeObm(base.ObmDriver):
     * `delay`: each call takes so many seconds
     * `fail`: every change is refused
     * `fail_transient`: the first so many calls fail, and say that they may succeed later
+    * `answer_lost`: the answers to the first so many changes are lost: the changes are made
     * `lie`: changes are accepted and not made
     * `hang`: changes take `hang_seconds` (60), whatever the environment's timeout says
     * `hold`: such changes, `boot_device` or a state of power, wait until the fault is taken away
@@ -125,6 +126,7 @@ class FakeObm(base.ObmDriver):
             **fakes.FAULTS,
             **{name: {"type": "boolean"} for name in ("fail", "lie", "hang", "crash", "console_lost")},
             "console_flood": {"type": "integer", "minimum": 0},
+            "answer_lost": {"type": "integer", "minimum": 0},
         },
         "additionalProperties": False,
     }
@@ -163,6 +165,7 @@ class FakeObm(base.ObmDriver):
                 _write(content, f"{self.environment.name}: power {target}\r\n")
             if not off and (target != base.Power.ON or before == "off") and not content.get("boot", [None, False])[1]:
                 content["boot"] = [None, False]  # it has booted, so a device for one boot is used up
+        self._device.answer()
 
     def power(self) -> base.Power:
         return base.Power(self._ask().get("power", "off"))
@@ -180,6 +183,7 @@ class FakeObm(base.ObmDriver):
         if self._change("boot_device"):
             with self._device.file.change() as content:
                 content["boot"] = [device, persistent]
+            self._device.answer()
 
     def clear_boot_device(self) -> None:
         if self._change("boot_device"):

@@ -33,6 +33,8 @@ _DEVICES: Mapping[str, int] = {"pxe": 1, "disk": 2, "cdrom": 5, "bios": 6, "flop
 #: Completion codes (table 5-2) of what may go well later: busy, timeout, out of space, no answer, repository or
 #: firmware being updated, starting up, destination not there.
 _LATER = frozenset({0xC0, 0xC3, 0xC4, 0xCE, 0xD0, 0xD1, 0xD2, 0xD3})
+#: Of these, what says that there is no answer, and not that nothing was done.
+_NO_ANSWER = frozenset({0xC3, 0xCE, 0xD0, 0xD1, 0xD2})
 #: Seconds before another try for a console: somebody who has just closed it needs a moment to give it back.
 _CONSOLE_PAUSES = (0.3, 0.7)
 
@@ -88,6 +90,10 @@ class _Ended(Exception):
     """The process of a session ended before it answered."""
 
 
+class _Unread(_Ended):
+    """It ended before it had read the request."""
+
+
 class _Session:
     """A process that is logged in to one controller."""
 
@@ -99,7 +105,7 @@ class _Session:
         """Send a request and wait for the answer.
 
         :raises TimeoutError: there was none in time
-        :raises _Ended: there will be none
+        :raises _Ended: there will be none; `_Unread` if nothing came of the request
         """
         try:
             seconds = self._remaining(deadline)
@@ -111,6 +117,11 @@ class _Session:
                 self._rest += data
         except TimeoutError:
             raise
+        except (
+            BrokenPipeError,
+            ConnectionResetError,
+        ) as error:  # socket(7): of a local one, only where data was unread
+            raise _Unread from error
         except OSError as error:
             raise _Ended from error
         line, _, self._rest = self._rest.partition(b"\n")
@@ -235,21 +246,32 @@ class Ipmi(base.ObmDriver):
         if session is not None:
             session.close(wait)
 
-    def _request(self, command: int, data: tuple[int, ...], deadline: float) -> bytes:
-        """The data of the answer, without the completion code."""
-        request = {"netfn": _CHASSIS, "command": command, "data": data}
+    def _request(self, command: int, data: tuple[int, ...], deadline: float, *, once: bool = False) -> bytes:
+        """The data of the answer, without the completion code.
+
+        :param once: whether it is never to be sent twice
+        """
+        request = {"netfn": _CHASSIS, "command": command, "data": data, "once": once}
+        told = False  # something that may change something
         try:
             for _ in range(2):  # a session may end by itself just when it is needed
                 try:
                     if (session := self._session) is None:
                         session = self._session = _Session()
                         self._open(session, False, deadline)
+                    told = command in (_CONTROL, _SET_BOOT)
                     return self._judge(self._exchange(session, request, deadline), command)
+                except _Unread:
+                    self._drop()
+                    told = False
                 except _Ended:
                     self._drop()
-            raise self._error("unreachable", "the process of the session ended, twice")
-        except DriverError:
+                    if told and once:
+                        break
+            raise self._error("unreachable", "the process of the session ended before it answered")
+        except DriverError as error:
             self._drop()
+            error.undone = error.undone or not told
             raise
 
     def _judge(self, answer: Mapping[str, Any], command: int) -> bytes:
@@ -258,7 +280,8 @@ class Ipmi(base.ObmDriver):
             detail = (
                 f"{self.environment.name}: chassis command {command}: {answer['text']} (completion code {code:#04x})"
             )
-            raise DriverError("The node's controller refused.", detail, transient=code in _LATER)
+            undone = code not in _NO_ANSWER
+            raise DriverError("The node's controller refused.", detail, transient=code in _LATER, undone=undone)
         return bytes(answer["data"])
 
     # What the contract asks for.
@@ -279,7 +302,8 @@ class Ipmi(base.ObmDriver):
         when_on = {base.Power.OFF: _DOWN, base.Power.SOFT_OFF: _SOFT_OFF, base.Power.CYCLE: _CYCLE}
         when_on[base.Power.RESET] = _RESET
         if on and target in when_on:
-            self._request(_CONTROL, (when_on[target],), deadline)
+            once = target in (base.Power.CYCLE, base.Power.RESET)
+            self._request(_CONTROL, (when_on[target],), deadline, once=once)
         elif not on and target not in (base.Power.OFF, base.Power.SOFT_OFF):
             self._request(_CONTROL, (_UP,), deadline)
 

@@ -154,7 +154,12 @@ def _log_in(login: Mapping[str, Any]) -> command.Command:
 
 def _ask(bmc: command.Command, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        answer = bmc.raw_command(netfn=request["netfn"], command=request["command"], data=request["data"])
+        # pyghmi sends a packet again that is not answered, in another session if need be, where the controller cannot
+        # know that it is the same. What is to be done once has its first pause when nobody waits any more.
+        pause = request["seconds"] + 2 * GRACE if request.get("once") else None
+        answer = bmc.raw_command(
+            netfn=request["netfn"], command=request["command"], data=request["data"], timeout=pause
+        )
         if answer.get("code") == 0xFFFF:  # not a completion code: pyghmi's way to say that none came
             return {"error": UNREACHABLE, "text": str(answer.get("error"))}
         return {"code": answer["code"], "data": list(answer["data"]), "text": answer.get("error", "")}

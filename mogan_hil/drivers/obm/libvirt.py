@@ -160,6 +160,7 @@ class LibvirtObm(base.ObmDriver):
     def __init__(self, options: Options, environment: Environment) -> None:
         super().__init__(options, environment)
         self._connection: Any = None
+        self._told = False  # whether a call has come so far that it may have changed something
         self._lock = threading.Lock()  # for close(), which may come while a call goes on
 
     # Talking to libvirt.
@@ -169,7 +170,7 @@ class LibvirtObm(base.ObmDriver):
         try:
             return libvirt_session.connect(self.options["uri"], self.environment.timeout)
         except libvirt.libvirtError as error:
-            raise self.explain(error) from error
+            raise self.explain(error, undone=True) from error
 
     def domain(self, connection: Any) -> Any:
         """The machine."""
@@ -178,14 +179,15 @@ class LibvirtObm(base.ObmDriver):
     @contextlib.contextmanager
     def _domain(self) -> Iterator[Any]:
         """The machine. Every error of libvirt within is a DriverError."""
+        self._told = False
         try:
             if self._connection is None or not self._connection.isAlive():
                 self._connection = self.connect()
             yield self.domain(self._connection)
         except libvirt.libvirtError as error:
-            raise self.explain(error) from error
+            raise self.explain(error, undone=not self._told) from error
 
-    def explain(self, error: Exception) -> DriverError:
+    def explain(self, error: Exception, *, undone: bool = False) -> DriverError:
         """What the tenant and the operator are told."""
         code = libvirt_session.code_of(error)
         user, transient = "The node's virtual machine could not be changed.", False
@@ -196,7 +198,7 @@ class LibvirtObm(base.ObmDriver):
         elif code in libvirt_session.UNREACHABLE:
             user, transient = "The node's host does not answer, or could not do this.", True
         where = f"{self.environment.name} ({self.options['domain']} at {self.options['uri']})"
-        return DriverError(user, f"{where}: {error}", transient=transient)
+        return DriverError(user, f"{where}: {error}", transient=transient, undone=undone)
 
     # Power.
 
@@ -211,10 +213,12 @@ class LibvirtObm(base.ObmDriver):
         with self._domain() as domain:
             libvirt_session.wait_begun(domain, self.environment)
             on = bool(domain.isActive())
+            resets = target == base.Power.RESET and on and _order(_xml(domain, 0)) == _order(_xml(domain))
+            self._told = True
             if target == base.Power.SOFT_OFF:
                 if on:
                     domain.shutdown()
-            elif target == base.Power.RESET and on and _order(_xml(domain, 0)) == _order(_xml(domain)):
+            elif resets:
                 domain.reset(0)
             else:
                 if on and target != base.Power.ON:
@@ -260,6 +264,7 @@ class LibvirtObm(base.ObmDriver):
             self._define(root)
 
     def _define(self, root: ET.Element) -> None:
+        self._told = True
         self._connection.defineXML(ET.tostring(root, encoding="unicode"))
 
     def console(self) -> base.Console:

@@ -77,13 +77,20 @@ class Obmd(base.ObmDriver):
         deadline = time.monotonic() + self.environment.timeout
         for last in (False, True):
             if self._token is None:
-                answer = self._send("POST", "token", deadline, auth=("admin", self.options["admin_token"]))
-                self._token = str(self._json(answer, "token").get("token", ""))
+                self._log_in(deadline)
             answer = self._send(method, call, deadline, params={"token": self._token}, json=body)
             if answer.status_code != requests.codes.unauthorized or last:
                 break
             self._token = None
         return self._json(answer, call)
+
+    def _log_in(self, deadline: float) -> None:
+        try:
+            answer = self._send("POST", "token", deadline, auth=("admin", self.options["admin_token"]))
+            self._token = str(self._json(answer, "token").get("token", ""))
+        except DriverError as error:
+            error.undone = True
+            raise
 
     def _send(self, method: str, call: str, deadline: float, **options: Any) -> requests.Response:
         if self._session is None:
@@ -92,7 +99,9 @@ class Obmd(base.ObmDriver):
             self._session.verify = self.options.get("verify_ca", True)
         seconds = deadline - time.monotonic()
         if seconds <= 0:
-            raise self._error("The node's controller did not answer in time.", f"{call}: out of time", transient=True)
+            error = self._error("The node's controller did not answer in time.", f"{call}: out of time", transient=True)
+            error.undone = True
+            raise error
         try:
             return self._session.request(
                 method, f"{self.options['uri']}/{call}", timeout=seconds, allow_redirects=False, **options

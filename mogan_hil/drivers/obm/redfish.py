@@ -52,12 +52,15 @@ class _Connector(connector.Connector):
         # Neither proxies nor a .netrc of the conductor's machine are for its controllers.
         self._session.trust_env = False
         self.deadline = 0.0
+        self.resets = 0  # that were sent, or tried to
 
-    def _op(self, *args: Any, **kwargs: Any) -> Any:
+    def _op(self, method: str, path: str = "", data: Any = None, *args: Any, **kwargs: Any) -> Any:
         seconds = self.deadline - time.monotonic()
         if seconds <= 0:
             raise exceptions.ConnectionError(url=self._url, error="out of time")
-        return super()._op(*args, **{**kwargs, "timeout": seconds})
+        if data and "ResetType" in data:
+            self.resets += 1
+        return super()._op(method, path, data, *args, **{**kwargs, "timeout": seconds})
 
 
 class _Session:
@@ -113,19 +116,21 @@ class Redfish(base.ObmDriver):
     def _system(self) -> Iterator[tuple[Any, float]]:
         """The system as it is now, and until when it may be talked to. Every error within is a DriverError."""
         deadline = time.monotonic() + self.environment.timeout
+        session: _Session | None = None
         try:
             session = self._session = self._session or _Session(self.options, deadline)
-            session.connector.deadline = deadline
+            session.connector.deadline, session.connector.resets = deadline, 0
             system = session.root.get_system(self._path)
             self._path = system.path  # a controller without several systems need not be asked which again
             yield system, deadline
-        except DriverError:
+        except DriverError as error:
+            error.undone = session is None or session.connector.resets == 0
             raise
         except Exception as error:
             self._path = self.options.get("system_id")
-            raise self._explain(error) from error
+            raise self._explain(error, session.connector.resets if session else 0) from error
 
-    def _explain(self, error: Exception) -> DriverError:
+    def _explain(self, error: Exception, resets: int) -> DriverError:
         user, transient = "The node's controller answers nonsense.", False
         if isinstance(error, exceptions.AccessError | exceptions.MissingXAuthToken):
             user = "The node's controller does not accept the login."
@@ -143,7 +148,9 @@ class Redfish(base.ObmDriver):
             user, transient = "The node's controller does not answer.", True
         where = f"{self.environment.name} ({self.options['address']} as {self.options['username']})"
         detail = str(error).replace(self.options["password"] or "\0", "***")
-        return DriverError(user, f"{where}: {type(error).__name__}: {detail}", transient=transient)
+        refused = isinstance(error, exceptions.HTTPError) and 400 <= error.status_code < 500
+        undone = resets == 0 or (resets == 1 and refused)
+        return DriverError(user, f"{where}: {type(error).__name__}: {detail}", transient=transient, undone=undone)
 
     # What the contract asks for.
 

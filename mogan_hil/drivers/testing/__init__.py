@@ -28,6 +28,7 @@ How to add a driver
 
 What a driver may count on: its options fit its schema; one thread calls it at a time; a call may come at any time and
 again. What it must keep: the constructor does no input or output; each call ends within `environment.timeout` seconds;
-it raises `DriverError` and nothing else, transient only where the same call may succeed later; its first text is fit
-for a tenant, without addresses and secrets; it never keeps in memory what the device may have lost.
+it raises `DriverError` and nothing else, transient only where the same call may succeed later, and undone only where
+the device certainly did nothing; its first text is fit for a tenant, without addresses and secrets; it never keeps in
+memory what the device may have lost.
 """

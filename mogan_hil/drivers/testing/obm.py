@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import ClassVar
 
-from mogan_hil.drivers.base import DriverError, Environment, Unsupported
+from mogan_hil.drivers.base import DriverError, Environment, Options, Unsupported
 from mogan_hil.drivers.obm.base import BOOT_DEVICE, CLEAR_BOOT_DEVICE, CONSOLE, SOFT_OFF, Console, ObmDriver, Power
 from mogan_hil.drivers.testing import base
 
@@ -34,6 +34,10 @@ class ObmContract(base.DriverContract):
     def heard_console(self, text: str) -> bool:
         """Whether the node has received this text from its serial console. The test is skipped as above."""
         self.skipTest("heard_console is not filled in")
+
+    def unreachable(self) -> Options:
+        """Options of a controller that is not there. The test that needs them is skipped where it is not filled in."""
+        self.skipTest("unreachable is not filled in")
 
     def make_driver(self) -> ObmDriver:
         """Another driver object for the node."""
@@ -84,6 +88,15 @@ class ObmContract(base.DriverContract):
         for target in (Power.CYCLE, Power.RESET):
             self.driver.set_power(target)
             self.assert_power(Power.ON)
+
+    def test_not_reached_is_undone(self) -> None:
+        """A controller that was never told has done nothing, and what is to be done once may be tried again."""
+        driver = self.driver_class(self.unreachable(), base.environment(self._environment.state_dir, 3.0))
+        self.addCleanup(driver.close)
+        for target in (Power.CYCLE, Power.RESET):
+            with self.assertRaises(DriverError) as caught:
+                driver.set_power(target)
+            self.assertEqual((True, True), (caught.exception.transient, caught.exception.undone))
 
     def test_soft_off(self) -> None:
         self.can(SOFT_OFF)
