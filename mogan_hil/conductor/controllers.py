@@ -14,10 +14,13 @@ from mogan_hil.common.sealing import Opener, Purpose, SealingError
 from mogan_hil.conductor.devices import Devices, Trouble
 from mogan_hil.drivers.base import DriverError, Environment
 from mogan_hil.drivers.loader import Drivers, check_options
-from mogan_hil.drivers.obm.base import ObmDriver, Power
+from mogan_hil.drivers.obm.base import ObmDriver, Power, Turning
 from mogan_hil.objects.node import Node
 
 LOG = log.getLogger(__name__)
+
+#: What a node on its way is said to be: what it was, as it is not yet where it goes.
+_NOT_YET: Mapping[Power | Turning, Power] = {Turning.POWERING_ON: Power.OFF, Turning.POWERING_OFF: Power.ON}
 
 
 def _unmanageable(node: Node, detail: str) -> DriverError:
@@ -72,8 +75,8 @@ class Controllers(Devices[Node, ObmDriver]):
         except Exception as error:
             raise _unmanageable(thing, masking.masked(repr(error), hidden)) from None
 
-    def power(self, node: Node) -> Power:
-        """Whether a node is on.
+    def power(self, node: Node) -> Power | Turning:
+        """Whether a node is on, off or on its way.
 
         :raises DriverError: it could not be asked
         """
@@ -87,7 +90,8 @@ class Controllers(Devices[Node, ObmDriver]):
         :raises DriverError: it could not be asked
         """
         if question == "power":
-            return {"power": str(self.power(node))}
+            seen = self.power(node)
+            return {"power": str(_NOT_YET.get(seen, seen))}
         device = self.get(node)
         boot_device, persistent = device.guard.call(device.driver.boot_device)
         supported = device.guard.call(device.driver.boot_devices)

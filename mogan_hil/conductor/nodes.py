@@ -139,7 +139,7 @@ class NodeLane:
         seen = guard.call(driver.power)
         waited = (models.now() - switched).total_seconds()
         if seen != (Power.OFF if off else Power.ON) and waited > self._settings.power_timeout:
-            raise DriverError(f"The node is still {seen} after {waited:.0f} seconds.")
+            raise DriverError(f"The node is still {seen.replace('_', ' ')} after {waited:.0f} seconds.")
         with self._database.writer() as session:
             if seen == (Power.OFF if off else Power.ON):
                 verified = None if operation.payload["target"] in UNPROVABLE else True

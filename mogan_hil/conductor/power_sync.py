@@ -7,7 +7,7 @@ is being done on the node or the instance, nor if anything was begun since the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 from oslo_log import log
@@ -19,7 +19,7 @@ from mogan_hil.conductor.locks import Locks
 from mogan_hil.conductor.sync import Sync
 from mogan_hil.db import models
 from mogan_hil.db.api import Database
-from mogan_hil.drivers.obm.base import Power
+from mogan_hil.drivers.obm.base import Power, Turning
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.node import Node
 from mogan_hil.objects.operation import Operation
@@ -27,7 +27,7 @@ from mogan_hil.objects.operation import Operation
 LOG = log.getLogger(__name__)
 
 #: What is wrong with an instance in this state whose node is so.
-FOUND = {
+FOUND: Mapping[tuple[states.Instance, Power | Turning], states.Event] = {
     (states.Instance.ACTIVE, Power.OFF): states.Event.FOUND_OFF,
     (states.Instance.STOPPED, Power.ON): states.Event.FOUND_ON,
 }
@@ -42,7 +42,7 @@ class PowerSync(Sync[tuple[Instance, Node]]):
     NAME = "power-sync"
     ASKED = "Node"
 
-    def __init__(self, database: Database, locks: Locks, power: Callable[[Node], Power]) -> None:
+    def __init__(self, database: Database, locks: Locks, power: Callable[[Node], Power | Turning]) -> None:
         super().__init__(database, locks)
         self._power = power
 

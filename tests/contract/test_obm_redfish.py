@@ -6,7 +6,7 @@ import unittest
 
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.obm import redfish
-from mogan_hil.drivers.obm.base import Power
+from mogan_hil.drivers.obm.base import Power, Turning
 from mogan_hil.drivers.testing import base
 from mogan_hil.drivers.testing import obm as contract
 from tests import bmc
@@ -103,6 +103,18 @@ class TestRedfish(contract.ObmContract, unittest.TestCase):
         self.bmc.set_faults(delay=0.2)
         self.assertIn(self.driver.power(), (Power.ON, Power.OFF))
         self._fails(True, timeout=0.3)
+
+    def test_on_its_way(self):
+        """What is on its way to where it should not be is told to go back, and is neither on nor off until then."""
+        for state, way, target, reset in (
+            ("PoweringOn", Turning.POWERING_ON, Power.OFF, "ForceOff"),
+            ("PoweringOff", Turning.POWERING_OFF, Power.ON, "On"),
+        ):
+            self.bmc.set_faults(state=state)
+            self.assertEqual(way, self.driver.power())
+            before = self.bmc.resets
+            self.driver.set_power(target)
+            self.assertEqual([*before, reset], self.bmc.resets)
 
     def test_lost_session_is_opened_again(self):
         self.driver.power()

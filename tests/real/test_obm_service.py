@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import time
@@ -15,6 +16,7 @@ import fixtures
 import testtools
 
 from tests import bmc, libvirtd, service
+from tests.functional.racks import until
 
 SETTINGS = {
     ("conductor", "power_timeout"): 60.0,
@@ -166,6 +168,22 @@ class TestRedfish(ObmTestCase):
         self.add("n1", "redfish", self.server.options)
         self.use("n1", "pxe")
         self.assert_no_secret(self.server.password)
+
+    def _was_told(self, before: int) -> bool:
+        return len(self.server.resets) > before
+
+    def test_on_its_way(self) -> None:
+        """A node that is being switched on is not off, and one that is being switched off is not on."""
+        self.add("n1", "redfish", self.server.options)
+        for state, shown, target in (("PoweringOn", "off", "off"), ("PoweringOff", "on", "on")):
+            self.server.set_faults(state=state)
+            self.assertEqual({"power": shown}, self.red.get("nodes/n1/power"))
+            before = len(self.server.resets)
+            operation = self.begin("n1", "power", {"target": target})
+            until(functools.partial(self._was_told, before))
+            self.assertNotIn(self.red.get(f"operations/{operation['uuid']}")["state"], ("done", "error"))
+            self.server.set_faults()
+            self.assertEqual({"power": target}, self.end(operation)["result"])
 
     def test_refused(self) -> None:
         for name, options, said in (

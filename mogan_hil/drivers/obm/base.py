@@ -26,6 +26,13 @@ class Power(StrEnum):
     RESET = "reset"
 
 
+class Turning(StrEnum):
+    """What a node may be besides on and off: on its way, and neither of both."""
+
+    POWERING_ON = "powering_on"
+    POWERING_OFF = "powering_off"
+
+
 class Console(Iterator[bytes], abc.ABC):
     """The serial console of a node: what it writes, piece by piece, and what is typed; `next` waits for more.
 
@@ -63,8 +70,8 @@ class ObmDriver(Driver, abc.ABC):
         """
 
     @abc.abstractmethod
-    def power(self) -> Power:
-        """`Power.ON` or `Power.OFF`, asked from the controller.
+    def power(self) -> Power | Turning:
+        """`Power.ON` or `Power.OFF`, asked from the controller; what it is on its way to where that is told.
 
         :raises DriverError: the controller could not be asked
         """

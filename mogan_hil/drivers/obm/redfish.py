@@ -154,34 +154,38 @@ class Redfish(base.ObmDriver):
 
     # What the contract asks for.
 
-    def _power(self, system: Any) -> base.Power:
-        # Of the four states, the two on the way count as what the node was: it is not yet where it goes.
-        if system.power_state in (sushy.PowerState.ON, sushy.PowerState.POWERING_OFF):
-            return base.Power.ON
-        if system.power_state in (sushy.PowerState.OFF, sushy.PowerState.POWERING_ON):
-            return base.Power.OFF
+    def _power(self, system: Any) -> base.Power | base.Turning:
+        if system.power_state in _STATES:
+            return _STATES[system.power_state]
         raise DriverError(
             "The node's controller does not tell whether it is on.",
             f"{self.environment.name}: PowerState is {system.json.get('PowerState')!r}",
             transient=True,
         )
 
-    def power(self) -> base.Power:
+    def power(self) -> base.Power | base.Turning:
         with self._system() as (system, _):
             return self._power(system)
 
     def set_power(self, target: base.Power) -> None:
         """See the base class. A node that is off is switched on by `CYCLE` and `RESET`.
 
-        A controller that does not know `PowerCycle` is told `ForceOff` and, when the node is off, `On`.
+        A controller that does not know `PowerCycle` is told `ForceOff` and, when the node is off, `On`. A node on its
+        way is told where to go, as nobody knows how far it has come.
         """
         with self._system() as (system, deadline):
-            off = self._power(system) == base.Power.OFF
-            if off and target not in (base.Power.OFF, base.Power.SOFT_OFF):
+            seen = self._power(system)
+            if target == base.Power.ON:
+                if seen != base.Power.ON:
+                    system.reset_system(sushy.ResetType.ON)
+            elif target in (base.Power.OFF, base.Power.SOFT_OFF):
+                if seen != base.Power.OFF:
+                    system.reset_system(_RESETS[target])
+            elif seen in (base.Power.OFF, base.Turning.POWERING_ON):
                 system.reset_system(sushy.ResetType.ON)
-            elif not off and target == base.Power.CYCLE:
+            elif target == base.Power.CYCLE:
                 self._cycle(system, deadline)
-            elif not off and target in _RESETS:
+            else:
                 system.reset_system(_RESETS[target])
 
     def _cycle(self, system: Any, deadline: float) -> None:
@@ -238,6 +242,12 @@ class Redfish(base.ObmDriver):
             session.close(min(LOGOUT, self.environment.timeout))
 
 
+_STATES: Mapping[sushy.PowerState, base.Power | base.Turning] = {
+    sushy.PowerState.ON: base.Power.ON,
+    sushy.PowerState.OFF: base.Power.OFF,
+    sushy.PowerState.POWERING_ON: base.Turning.POWERING_ON,
+    sushy.PowerState.POWERING_OFF: base.Turning.POWERING_OFF,
+}
 _RESETS: Mapping[base.Power, sushy.ResetType] = {
     base.Power.OFF: sushy.ResetType.FORCE_OFF,
     base.Power.SOFT_OFF: sushy.ResetType.GRACEFUL_SHUTDOWN,
