@@ -4,6 +4,8 @@
 import time
 import unittest
 
+from mogan_hil.common import masking
+from mogan_hil.conductor import devices
 from mogan_hil.drivers.base import DriverError
 from mogan_hil.drivers.obm import redfish
 from mogan_hil.drivers.obm.base import Power, Turning
@@ -73,6 +75,17 @@ class TestRedfish(contract.ObmContract, unittest.TestCase):
     def test_wrong_password(self):
         for method in ("auto", "basic", "session"):
             self.assertIn("login", self._fails(False, password="wrong-one", auth_type=method).user)
+
+    def test_a_short_password_is_not_told(self):
+        """To mask one letter in a text would tell which it is: masking is the service's, which knows that."""
+        options = {**self.options(), "address": f"https://127.0.0.1:{bmc.free_port()}", "password": "t"}
+        driver = redfish.Redfish(options, base.environment(None))
+        self.addCleanup(driver.close)
+        guard = devices.Guard("n1", 60.0, hidden=masking.texts({"password": "t"}))
+        with self.assertRaises(DriverError) as caught:
+            guard.call(driver.power)
+        self.assertIn(options["address"], caught.exception.operator)
+        self.assertNotIn("***", caught.exception.operator)
 
     def test_unknown_authority(self):
         self.assertIn("not who it should be", self._fails(False, verify_ca=True).user)

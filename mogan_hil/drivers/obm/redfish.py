@@ -147,10 +147,9 @@ class Redfish(base.ObmDriver):
             # An answer that is no JSON is a ValueError too.
             user, transient = "The node's controller does not answer.", True
         where = f"{self.environment.name} ({self.options['address']} as {self.options['username']})"
-        detail = str(error).replace(self.options["password"] or "\0", "***")
         refused = isinstance(error, exceptions.HTTPError) and 400 <= error.status_code < 500
         undone = resets == 0 or (resets == 1 and refused)
-        return DriverError(user, f"{where}: {type(error).__name__}: {detail}", transient=transient, undone=undone)
+        return DriverError(user, f"{where}: {type(error).__name__}: {error}", transient=transient, undone=undone)
 
     # What the contract asks for.
 
