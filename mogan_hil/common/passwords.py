@@ -31,6 +31,17 @@ def matches(password: str, known: str) -> bool:
     return bcrypt.checkpw(secret[:MAX_BYTES], known.encode()) and len(secret) <= MAX_BYTES
 
 
+def cost_of(known: str) -> int:
+    """The cost of a hash. As bcrypt has them: `$2b$12$`, the salt and the hash."""
+    return int(known[4:6])
+
+
+def spend(password: str, cost: int, total: int) -> None:
+    """After a try with a hash of one cost take as long as one of `total` does: each cost is twice the one below."""
+    for each in range(cost, total):
+        bcrypt.hashpw(password.encode()[:MAX_BYTES], bcrypt.gensalt(each))
+
+
 def crypted(password: str) -> str:
     """The hash for /etc/shadow, of the kind `$6$` (crypt(5): sha512crypt)."""
     hashed: str = sha512_crypt.using(rounds=ROUNDS).hash(password)

@@ -31,7 +31,8 @@ OPTS = [
         min=4,
         max=16,
         default=12,
-        help="The cost of bcrypt, as a power of two (strategy local). One more doubles the time of a first request.",
+        help="The cost of bcrypt, as a power of two (strategy local). One more doubles the time of a first request. "
+        "What was hashed with another cost is hashed anew when its user logs in.",
     ),
     cfg.IntOpt(
         "lockout_failures",

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -62,6 +63,20 @@ class User(base.Stored):
         if not rows:
             return None
         return Account(*rows[0][4:], [Grant(*row[:4]) for row in rows if row[1] is not None])
+
+    @staticmethod
+    def highest_cost(session: orm.Session) -> int:
+        """The highest cost of a hash that there is, 0 if there is none. See :func:`.passwords.cost_of`."""
+        found = session.scalar(sa.select(sa.func.max(sa.func.substr(models.User.password_hash, 5, 2))))
+        return int(found) if found and found.isdigit() else 0
+
+    @staticmethod
+    def renew(session: orm.Session, name: str, known: str, fresh: str) -> bool:
+        """Replace the hash of a password by another one of the same. Returns whether it was still there."""
+        users = models.User
+        statement = sa.update(users).where(users.name == name, users.password_hash == known)
+        result = session.execute(statement.values(password_hash=fresh).execution_options(synchronize_session=False))
+        return typing.cast("sa.CursorResult[Any]", result).rowcount == 1
 
 
 class RoleAssignment(base.Stored):

@@ -10,8 +10,11 @@ from urllib.parse import quote
 
 import testtools
 import webtest
+from oslo_db import exception as db_exception
 
 from mogan_hil.api.middleware import auth_local
+from mogan_hil.common import passwords
+from mogan_hil.objects.user import User
 from tests import service
 from tests.functional.racks import OnProcesses, fresh
 
@@ -52,6 +55,36 @@ class TestStrangers(LocalTestCase):
         times = [(self._time("admin", number), self._time("nobody", number)) for number in range(7)]
         known, unknown = (min(took) for took in zip(*times, strict=True))
         self.assertLess(max(known, unknown) / min(known, unknown), 3, (known, unknown))
+
+    def test_take_the_same_time_after_a_change_of_the_cost(self) -> None:
+        """Whether a hash is from before it or from after it."""
+        self._rehash("cheap", 7)
+        self._rehash("dear", 12)
+        names = ("admin", "cheap", "dear", "nobody")
+        times = [tuple(self._time(name, number) for name in names) for number in range(5)]
+        took = [min(each) for each in zip(*times, strict=True)]
+        self.assertLess(max(took) / min(took), 3, dict(zip(names, took, strict=True)))
+
+    def test_a_hash_of_another_cost_is_renewed(self) -> None:
+        for cost in (7, 12):
+            self._rehash(f"user{cost}", cost)
+            self.assertEqual(403, self.as_user(f"user{cost}", service.PASSWORD).status)  # it has no role
+            with self.service.database.reader() as session:
+                known = User.get(session, f"user{cost}").password_hash
+            self.assertEqual("$2b$10$", known[:7])
+            with self.service.statements() as found:
+                self.as_user(f"user{cost}", service.PASSWORD)
+            self.assertEqual(1, len(found), found)
+
+    def test_a_hash_that_cannot_be_renewed(self) -> None:
+        self._rehash("user", 7)
+        with mock.patch.object(User, "renew", autospec=True, side_effect=db_exception.DBError):
+            self.assertEqual(403, self.as_user("user", service.PASSWORD).status)
+
+    def _rehash(self, name: str, cost: int) -> None:
+        """Make a user whose password was hashed with another cost."""
+        with self.service.database.writer() as session:
+            User.create(session, name=name, password_hash=passwords.hashed(service.PASSWORD, cost))
 
     def test_look_alike(self) -> None:
         known, unknown = self.as_user("admin", "wrong"), self.as_user("nobody", "wrong")

@@ -4,7 +4,9 @@
 bcrypt takes its time on purpose. A password that was verified is remembered for a while as a keyed hash, which costs
 nothing to compare, together with the hash in the user's row that it was verified against. The row, with the user's
 roles, is read at each request: so a password, a role or a user that is changed counts at once, whichever process was
-told. A user who does not exist and a password that is wrong take the same time and look alike.
+told. A user who does not exist and a password that is wrong take the same time and look alike. That time is the one of
+the dearest hash that there is: what was hashed before `[auth] hash_cost` was changed has its cost until its user logs
+in again.
 """
 
 from __future__ import annotations
@@ -20,16 +22,23 @@ from typing import Any
 
 from ironic_lib import auth_basic
 from ironic_lib import exception as ironic_exception
+from oslo_db import exception as db_exception
+from oslo_log import log
 
 from mogan_hil.api.middleware import identity
 from mogan_hil.common import exception, passwords
 from mogan_hil.objects.user import ROLES, Account, Grant, User
 from mogan_hil.verbs.base import Services
 
+LOG = log.getLogger(__name__)
+
 CHALLENGE = 'Basic realm="mogan_hil", charset="UTF-8"'
 
 #: Proofs kept at a time; the oldest goes first.
 MAX_PROOFS = 10000
+
+#: Seconds after which it is looked again which cost is the highest.
+LOOK_AGAIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class LocalAuth:
         self._settings = services.conf.auth
         self._key = secrets.token_bytes(32)
         self._nobody = passwords.hashed(secrets.token_urlsafe(16), self._settings.hash_cost)
+        self._highest = 0
+        self._look = 0.0
         self._proofs: dict[bytes, Proof] = {}
         self._lock = threading.Lock()
 
@@ -80,9 +91,21 @@ class LocalAuth:
     def _login(self, name: str, password: str) -> Account:
         with self._database.reader() as session:
             account = User.account(session, name)
-        if not self._right(name, password, account.password_hash if account else self._nobody) or account is None:
-            raise exception.Unauthorized()
-        return account
+        known = account.password_hash if account else self._nobody
+        if self._right(name, password, known) and account is not None:
+            return account
+        cost = passwords.cost_of(known)
+        passwords.spend(password, cost, self._dearest(cost))
+        raise exception.Unauthorized()
+
+    def _dearest(self, cost: int) -> int:
+        """The highest cost that a try may have, this one's included."""
+        if time.monotonic() >= self._look:
+            with self._database.reader() as session:
+                self._highest = User.highest_cost(session)
+            self._look = time.monotonic() + LOOK_AGAIN
+        self._highest = max(self._highest, cost)
+        return max(self._highest, passwords.cost_of(self._nobody))
 
     def _right(self, name: str, password: str, known: str) -> bool:
         key = hmac.digest(self._key, f"{name}\0{password}".encode(), hashlib.sha256)
@@ -91,11 +114,25 @@ class LocalAuth:
             return True
         right = passwords.matches(password, known)
         if right:
+            known = self._renewed(name, password, known)
             with self._lock:
                 if len(self._proofs) >= MAX_PROOFS:
                     self._proofs.pop(next(iter(self._proofs)))
                 self._proofs[key] = Proof(time.monotonic() + self._settings.proof_ttl, known)
         return right
+
+    def _renewed(self, name: str, password: str, known: str) -> str:
+        """The hash to keep of a password that is right: another one if it has not the cost of today."""
+        cost = self._settings.hash_cost
+        if passwords.cost_of(known) == cost:
+            return known
+        fresh = passwords.hashed(password, cost)
+        try:
+            with self._database.writer() as session:
+                return fresh if User.renew(session, name, known, fresh) else known
+        except db_exception.DBError as error:  # the user is let in, and it is tried again at another login
+            LOG.warning("The hash of a password could not be renewed: %s", error)
+            return known
 
 
 def credentials(authorization: str) -> tuple[str, str]:
