@@ -23,6 +23,9 @@ from mogan_hil.objects.server_group import ServerGroup
 TRIES = 3
 UNFIT = 20
 
+#: What one node lacks and another may have.
+UNFITTING = (exception.NodeClaimed, exception.NotCabled, exception.NoObm, exception.Busy)
+
 NO_NODE = "The instance lost its node while it was being built."
 DELETED = "The instance was deleted while it was being built."
 
@@ -87,22 +90,34 @@ class Build(Saga):
             )
             among = [condition for group in groups for condition in group.fits(self._session)]
             nodes = Node.choose(self._session, 1, Criteria.of(payload), tried, *fitting, *among, least=1)
-            if not nodes or not nodes[0].claim(self._session, self._instance.project_id):
+            if not nodes:
                 return False
-            self._node, self._children = nodes[0], []
-            self._progress |= {"round": self._progress["round"] + 1, "undo": False}
-            self._instance.update(self._session, node_id=self._node.id)
-            self._operation.update(self._session, node=self._node.uuid)
             try:
                 with self._session.begin_nested():
-                    self._wire(self._node)
-            except exception.Conflict as error:
+                    self._move(nodes[0])
+            except UNFITTING as error:
+                self._node = None
+                self._progress["tried"] = [*self._progress["tried"], nodes[0].uuid]
                 self._note(error.detail, error.detail)
-                self._give_back()
                 continue
+            except exception.Conflict as error:  # another node would not help
+                self._node = None
+                self._note(error.detail, error.detail)
+                return False
+            self._progress["undo"] = False
+            self._instance.update(self._session, node_id=nodes[0].id)
+            self._operation.update(self._session, node=nodes[0].uuid)
             self._wait()
             return True
         return False
+
+    def _move(self, node: Node) -> None:
+        """Take a node, and begin to wire it."""
+        if not node.claim(self._session, self._instance.project_id):
+            raise exception.NodeClaimed(name=node.name)
+        self._node, self._children = node, []
+        self._progress["round"] += 1
+        self._wire(node)
 
     def _first_wires(self) -> list[Operation]:
         return [child for child in self._all_children if self._round(child) == 0 and child.verb == "attach"]

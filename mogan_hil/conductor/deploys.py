@@ -85,7 +85,7 @@ class DeployLane:
                 node.update(session, maintenance=True, maintenance_reason=reason)
 
     def withdraw(self, session: orm.Session, operation: Operation) -> None:
-        """See :meth:`.lanes.Handler.withdraw`. Only operations on instances begin these, and no lock stops them."""
+        """See :meth:`.lanes.Handler.withdraw`. Of a rebuild that a lock stops nothing was offered."""
 
     def recheck(self, lane: str) -> None:
         """See :meth:`.lanes.Handler.recheck`."""

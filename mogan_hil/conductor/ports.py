@@ -155,3 +155,6 @@ def withdraw(session: orm.Session, port: str, network: str | None, changes: Chan
     changes.of_attachments(session, ids)
     Attachment.drop(session, ids, states.Attachment.ATTACHING)
     Attachment.move(session, ids, states.Attachment.DETACHING, states.Attachment.ACTIVE)
+    # A heal leaves out what is being worked on; of one that ran meanwhile this port is left to the rounds.
+    for target in targets(session, models.Port.uuid == port, models.Port.status == states.Port.NEW):
+        suspect(session, target, "What was asked for was refused before the port was seen.")

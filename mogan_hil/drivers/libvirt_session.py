@@ -15,9 +15,9 @@ from mogan_hil.drivers.base import DriverError, Environment
 
 _TRANSPORT = r"(\+(unix|ssh|libssh2?|tls|tcp))?"
 #: Neither the user nor the host may look like an option of a program.
-_AUTHORITY = r"(([A-Za-z0-9_][A-Za-z0-9_.-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)?"
+_AUTHORITY = r"(([A-Za-z0-9_][A-Za-z0-9_.-]*@)?([A-Za-z0-9][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)?"
 _PARAMETER = (
-    r"((socket|keyfile|pkipath|known_hosts)=/[A-Za-z0-9_./+,@:-]*"
+    r"((socket|keyfile|pkipath|known_hosts)=/[A-Za-z0-9_./+,@:~-]*"
     r"|(no_tty|no_verify|no_sanity)=[01]"
     r"|known_hosts_verify=(normal|ignore)"  # `auto` writes to the file of known hosts
     r"|sshauth=[a-z,-]+|mode=(auto|legacy|direct)|tls_priority=[A-Za-z0-9:+!.-]+)"

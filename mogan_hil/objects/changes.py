@@ -11,6 +11,7 @@ follow from the tables and the journal:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -284,25 +285,30 @@ class Watch:
         return self._session.scalar(sa.select(table.c.uuid).where(table.c.id == number))
 
     def _quarantined(self, pairs: Iterable[tuple[type[models.Base], Row | None, Row | None]]) -> list[Event]:
-        """Free nodes that may not be given away any more, or may again, since a port of theirs changed."""
-        turned = {}
-        for model, before, after in pairs:
-            if model is models.Port and before and after and after["nic_id"] and _bad(before) != _bad(after):
-                turned[after["nic_id"]] = _bad(after)
+        """Free nodes that may not be given away any more, or may again, since ports of theirs changed."""
+        turned = [(old, new) for model, old, new in pairs if model is models.Port and _wrong_at(old) != _wrong_at(new)]
+        if not turned:
+            return []
+        were, are = Counter(_wrong_at(old) for old, _ in turned), Counter(_wrong_at(new) for _, new in turned)
+        nodes, nics, ports = models.Node, models.Nic, models.Port
+        query = sa.select(nics.node_id, nics.id).where(nics.id.in_([nic for nic in {*were, *are} if nic is not None]))
+        changed: dict[int, list[int]] = {}
+        for node, nic in self._session.execute(query):
+            changed.setdefault(node, []).append(nic)
+        wrong = sa.select(nics.node_id, sa.func.count()).join(ports, ports.nic_id == nics.id)
+        wrong = wrong.where(nics.node_id.in_(changed), ports.in_sync.is_(False) | (ports.status != states.Port.OK))
+        now = {node: count for node, count in self._session.execute(wrong.group_by(nics.node_id))}
         found = []
-        for nic, bad in turned.items():
-            nodes, nics, ports = models.Node, models.Nic, models.Port
-            owner = sa.select(nics.node_id).where(nics.id == nic).scalar_subquery()
-            for row in self._read(nodes, [nodes.id == owner, nodes.project_id.is_(None)]).values():
-                others = sa.select(ports.id).join(nics, nics.id == ports.nic_id)
-                wrong = sa.or_(ports.in_sync.is_(False), ports.status != states.Port.OK)
-                others = others.where(nics.node_id == row["id"], nics.id != nic, wrong).limit(1)
-                if self._session.scalar(others) is None:
-                    name = "node.quarantine" if bad else "node.unquarantine"
-                    payload = self._payload(nodes, row, None, row, [])
-                    found.append(Event(name, payload, _priority(name)))
+        for row in self._read(nodes, [nodes.id.in_(changed), nodes.project_id.is_(None)]).values():
+            bad = now.get(row["id"], 0)
+            before = bad + sum(were[nic] - are[nic] for nic in changed[row["id"]])
+            if bool(bad) != bool(before):
+                name = "node.quarantine" if bad else "node.unquarantine"
+                found.append(Event(name, self._payload(nodes, row, None, row, []), _priority(name)))
         return found
 
 
-def _bad(port: Row) -> bool:
-    return port["in_sync"] is False or port["status"] != states.Port.OK
+def _wrong_at(port: Row | None) -> int | None:
+    """The NIC whose node cannot be given away because of a port; None if there is none."""
+    wrong = port is not None and (port["in_sync"] is False or port["status"] != states.Port.OK)
+    return port["nic_id"] if port is not None and wrong else None

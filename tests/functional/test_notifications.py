@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 
 import fixtures
 import sqlalchemy as sa
@@ -191,6 +192,18 @@ class TestConductor(testtools.TestCase):
         self.told.until("port.recover")
         self.assertEqual("n", self.told.until("node.unquarantine")["name"])
         self.assertIsNone(drifted["by_user_id"])
+
+    def test_ports_that_turn_together(self) -> None:
+        """Their node is told of once."""
+        self.admin.add_switch("s", ["p", "q"])
+        self.admin.add_node("n", "s", "p")
+        self.admin.post("nodes/n/nics", {"name": "eth1", "mac": "52:54:00:00:00:01"})
+        self.admin.put("switches/s/ports/q/nic", {"node": "n", "nic": "eth1"})
+        self.admin.patch("switches/s", {"options": {"delay": 0.01}})
+        self.told.until("switch.heal.end")
+        self.told.until("node.unquarantine")
+        heard = Counter(name for name in names(self.told.all()) if "quarantine" in name)
+        self.assertEqual({"node.quarantine": 1, "node.unquarantine": 1}, heard)
 
     def test_failure(self) -> None:
         self.admin.add_project("red")

@@ -128,7 +128,8 @@ class TestUnproven(testtools.TestCase):
     """What was not seen yet, or could not be seen through new options of a switch, is as good as open."""
 
     def test_not_seen_yet(self) -> None:
-        site = self.useFixture(service.Embedded({("conductor", "driver_timeout"): service.WAIT}))
+        settings = {("conductor", "driver_timeout"): service.WAIT, ("conductor", "max_attempts"): 100}
+        site = self.useFixture(service.Embedded(settings))
         admin = site.admin
         gate = self.useFixture(Gate("mogan_hil.drivers.switch.fake.FakeSwitch.configure"))
         admin.post("switches", {"name": "rack1", "driver": "fake", "options": {}})
