@@ -173,6 +173,9 @@ class TestBootFlags(contract.ObmContract, unittest.TestCase):
     def options(self):
         return self.bmc.options
 
+    def unreachable(self):
+        return {**self.options(), "port": bmc.free_port()}
+
     def test_console_ends(self):
         with self.assertRaises(DriverError) as caught:
             self.driver.console()

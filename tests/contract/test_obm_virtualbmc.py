@@ -9,7 +9,7 @@ from mogan_hil.drivers.obm import ipmi
 from mogan_hil.drivers.obm.base import Power
 from mogan_hil.drivers.testing import base
 from mogan_hil.drivers.testing import obm as contract
-from tests import libvirtd, virtualbmc
+from tests import bmc, libvirtd, virtualbmc
 
 
 class TestVirtualBmc(contract.ObmContract, unittest.TestCase):
@@ -33,6 +33,9 @@ class TestVirtualBmc(contract.ObmContract, unittest.TestCase):
 
     def options(self):
         return self.bmc.options
+
+    def unreachable(self):
+        return {**self.options(), "port": bmc.free_port()}
 
     def test_the_machine_is_switched(self):
         self.driver.set_power(Power.ON)

@@ -14,6 +14,9 @@ class TestFakeObm(contract.ObmContract, unittest.TestCase):
     def options(self):
         return {"password": "hunter2"}
 
+    def unreachable(self):
+        return {**self.options(), "fail_transient": 9}
+
     def write_console(self, text):
         environment = self.driver.environment
         fake.write_console(environment.state_dir, environment.uuid, text)
