@@ -191,8 +191,9 @@ class Libvirtd(fixtures.Fixture):
             while True:
                 before = self._processes()
                 begun = pool.submit(domain.create)
-                while not (new := self._processes() - before):
-                    pass  # the moment is short
+                while not (new := self._processes() - before):  # without a pause: the moment is short
+                    if begun.done():
+                        begun.result()
                 (process,) = new
                 os.kill(process, signal.SIGSTOP)
                 if domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP]:

@@ -198,7 +198,7 @@ class TestRedfish(ObmTestCase):
 class TestLateAnswers(ObmTestCase):
     """A controller that does as it is told, and takes longer to say so than anybody waits."""
 
-    settings = {**SETTINGS, ("conductor", "driver_timeout"): 5.0, ("conductor", "max_attempts"): 10}
+    settings = {**SETTINGS, ("conductor", "driver_timeout"): 10.0, ("conductor", "max_attempts"): 10}
 
     def test_redfish(self) -> None:
         server = self.useFixture(bmc.Redfish())
