@@ -21,7 +21,7 @@ from mogan_hil.drivers.obm.base import Power
 from mogan_hil.objects.instance import Instance
 from mogan_hil.objects.operation import Operation
 from tests import service
-from tests.functional.racks import OnProcesses, fresh, rack
+from tests.functional.racks import OnProcesses, fresh, rack, until
 
 #: Races of lock against delete, on each of the three databases: a thousand together.
 RACES = 334
@@ -175,9 +175,11 @@ class TestLockRacesOnPostgreSQL(LockRaces, OnProcesses):
 class TestSecondLook(testtools.TestCase):
     """A lock that is laid while an operation waits for the conductor."""
 
+    settings = {("conductor", "power_timeout"): 1.0, ("conductor", "poll_interval"): 0.3}
+
     def setUp(self) -> None:
         super().setUp()
-        self.site = self.useFixture(service.Embedded({("conductor", "power_timeout"): 1.0}, conductor=False))
+        self.site = self.useFixture(service.Embedded(self.settings, conductor=False))
         self.admin = self.site.admin
         self.admin.add_project("red")
         self.red = self.admin.as_user("red-member")
@@ -214,6 +216,18 @@ class TestSecondLook(testtools.TestCase):
             self.assertEqual({"power": "on"}, self.red.get(f"nodes/{node}/power"))
         self.assertEqual([], self.red.get("instances/c/interfaces")["interfaces"])
         self.assertIsNone(self.red.get("nodes/n-b/boot_device")["device"])
+
+    def test_a_port_that_was_not_seen_yet(self) -> None:
+        """A heal leaves out what is asked for. When that is refused nobody else would look, and quarantine the node."""
+        self._instance("a")
+        asked = self.red.post("instances/a/interfaces", {"network": "net", "nic": "eth0"}, 202)
+        with self.site.database.writer() as session:
+            port = session.query(models.Port).filter_by(name="p-a").one()
+            port.status, port.in_sync = states.Port.NEW, None
+        self._lock("a")
+        self.site.start_conductor()
+        self.assertEqual(LOCKED, self.red.wait(asked, "error")["error"])
+        until(lambda: self.admin.get("switches/rack1/ports/p-a")["status"] == "ok")
 
     def test_refused_while_its_first_step_waits(self) -> None:
         """What the step does is what the lock is asked for, however long ago the whole was begun."""
