@@ -25,6 +25,9 @@ TAGGED = "tagged"  #: a port may carry tagged VLANs
 TAGGED_ONLY = "tagged_only"  #: a port may carry tagged VLANs and no native one
 LAG = "lag"  #: a port may be a link aggregation group, under the name that the switch has for it
 
+#: What an administrator is told of a file of SSH host keys that cannot be read as one, and none of its lines.
+NOT_KNOWN_HOSTS = "The file known_hosts has a line that is no host key."
+
 
 @dataclass(frozen=True, slots=True)
 class PortConfig:

@@ -22,6 +22,7 @@ import paramiko
 from paramiko import hostkeys
 
 from mogan_hil.drivers.base import DriverError, Options
+from mogan_hil.drivers.switch.base import NOT_KNOWN_HOSTS
 
 #: How devices say no. Each is looked for in the answer to a single line, and any of them ends the batch.
 ERRORS = (
@@ -35,7 +36,6 @@ ERRORS = (
     r"\bpermission denied\b|\bPermission denied\b",
     r"\bdoes(?: not|n't) exist\b(?!\. Creating)",
 )
-NOT_KNOWN_HOSTS = "The file known_hosts has a line that is no host key."
 #: What is worth another try.
 BUSY = re.compile(r"locked by|try (?:again )?later|in use by another|configuration database modified", re.IGNORECASE)
 

@@ -52,8 +52,8 @@ class _Session(ssh.SSHSession):
             except FileNotFoundError:
                 return  # nobody is known then
             except hostkeys.InvalidHostKey:  # which has the line: the file may be another than it should be
-                detail = "The file known_hosts has a line that is no host key."
-                raise base.DriverError("The switch cannot be managed by this conductor.", detail) from None
+                user = "The switch cannot be managed by this conductor."
+                raise base.DriverError(user, base.NOT_KNOWN_HOSTS) from None
 
     def knows(self, _host: str, _fingerprint: str) -> bool:
         """Whether a host that is in no file has one of the keys that are registered."""
